@@ -1,0 +1,5 @@
+"""`python -m frx`."""
+
+from frx.cli import main
+
+main()

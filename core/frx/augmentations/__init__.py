@@ -1,0 +1,1 @@
+"""Variations of a training sample, applied before it is damaged."""

@@ -1,0 +1,196 @@
+"""Decoded samples kept, so that only the first epoch decodes them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import mmap
+import os
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frx.errors import DataError, ResourceError
+from frx.files import failing_clearly
+from frx.specs import Dataset
+
+Picture = NDArray[np.uint8]
+
+_VERSION = 1
+_TRIES = 16
+
+
+class Cached:
+    """A data set of pictures of one size whose samples are decoded once.
+
+    They are kept in memory that forked workers share, as many as fit into a third of what is free,
+    or, where `folder` is given, all of them in a file there that outlives the run. A sample of
+    another shape than the first one's passes through. What comes out is byte for byte what
+    `dataset` gives, as each sample carries a checksum: what was written by half or damaged is
+    decoded again.
+
+    Pickled without a file, as for spawned workers, it passes everything through.
+
+    Raises:
+        DataError: no sample can be read.
+        ResourceError: there is not enough disk space for all samples, or no memory at all.
+    """
+
+    def __init__(self, dataset: Dataset, folder: Path | None = None) -> None:
+        self.dataset = dataset
+        self.shapes = _shapes(_first_readable(dataset))
+        self._record = sum(math.prod(shape) for shape in self.shapes.values())
+        self.file: Path | None = None
+        self._map: mmap.mmap | None = None
+        self.slots = len(dataset)
+        if folder is None:
+            # A third: there may be other sets, and training needs the rest.
+            self.slots = min(self.slots, _free_memory() // 3 // (4 + self._record))
+            self._map = _shared_memory(self.size_bytes) if self.slots else None
+        else:
+            self.file = folder / f"{self._key()}.pictures"
+            self._map = _shared_file(self.file, self.size_bytes)
+
+    @property
+    def size_bytes(self) -> int:
+        """What the kept samples and their checksums take."""
+        return self.slots * (4 + self._record)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def name(self, index: int) -> str:
+        """Return the sample's own id."""
+        return self.dataset.name(index)
+
+    def splits(self) -> dict[str, NDArray[np.int64]]:
+        """Return the splits of the data set."""
+        return self.dataset.splits()
+
+    def groups(self) -> NDArray[np.int64] | None:
+        """Return the groups of the data set."""
+        return self.dataset.groups()
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the data set: a cache changes nothing."""
+        return self.dataset.fingerprint()
+
+    def __getitem__(self, index: int) -> dict[str, Picture]:
+        index = range(len(self))[index]
+        kept = self._kept(index)
+        if kept is not None:
+            return kept
+        pictures = self.dataset[index]
+        if self._map is not None and index < self.slots and _shapes(pictures) == self.shapes:
+            joined: Picture = np.concatenate([pictures[name].ravel() for name in self.shapes])
+            checksums, records = self._arrays(self._map)
+            records[index] = joined
+            checksums[index] = zlib.crc32(joined.data)
+        return pictures
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_map": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.file is not None:
+            self._map = _shared_file(self.file, self.size_bytes)
+
+    def _kept(self, index: int) -> dict[str, Picture] | None:
+        if self._map is None or index >= self.slots:
+            return None
+        checksums, records = self._arrays(self._map)
+        # A copy first: another process may be writing, and the caller may change what it gets.
+        record = records[index].copy()
+        # A record of zeros never has the checksum 0, so nothing marks a sample as kept but this.
+        if zlib.crc32(record) != checksums[index]:
+            return None
+        pictures, at = {}, 0
+        for name, shape in self.shapes.items():
+            pictures[name] = record[at : at + math.prod(shape)].reshape(shape)
+            at += math.prod(shape)
+        return pictures
+
+    def _arrays(self, memory: mmap.mmap) -> tuple[NDArray[np.uint32], Picture]:
+        checksums = np.frombuffer(memory, np.uint32, self.slots)
+        records = np.frombuffer(memory, np.uint8, self.slots * self._record, 4 * self.slots)
+        return checksums, records.reshape(self.slots, self._record)
+
+    def _key(self) -> str:
+        kind = type(self.dataset)
+        parts = [_VERSION, kind.__module__, kind.__qualname__, self.dataset.fingerprint()]
+        key = repr([*parts, len(self.dataset), self.shapes])
+        return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def _shapes(pictures: dict[str, Picture]) -> dict[str, tuple[int, ...]]:
+    return {name: pictures[name].shape for name in sorted(pictures)}
+
+
+def _first_readable(dataset: Dataset) -> dict[str, Picture]:
+    for index in range(min(len(dataset), _TRIES)):
+        try:
+            return dataset[index]
+        except DataError as error:
+            last = error
+    raise last if len(dataset) else DataError("a data set without samples cannot be cached")
+
+
+def _free_memory() -> int:
+    """Return the bytes that can be had without swapping; a cautious guess where nothing says."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError):
+        pass
+    try:
+        # What a container may take is often less than the machine has.
+        group = Path("/sys/fs/cgroup")
+        most = int((group / "memory.max").read_text(encoding="ascii"))
+        found.append(max(0, most - int((group / "memory.current").read_text(encoding="ascii"))))
+    except (OSError, ValueError):
+        pass
+    if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    return min(found, default=4 * 2**30)
+
+
+def _shared_memory(size: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, size)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise ResourceError(
+            f"{size / 2**30:.1f} GiB of memory for decoded pictures cannot be had; "
+            'keep them on disk (cache = "disk") or not at all (cache = "none")'
+        ) from error
+
+
+def _shared_file(path: Path, size: int) -> mmap.mmap:
+    with failing_clearly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        try:
+            # All of it now: writing to a mapped file when the disk is full kills the process.
+            if os.fstat(handle).st_size < size:
+                _reserve(handle, path, size)
+            return mmap.mmap(handle, size)
+        finally:
+            os.close(handle)
+
+
+def _reserve(handle: int, path: Path, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+        return
+    free = shutil.disk_usage(path.parent).free
+    if free < size:
+        raise ResourceError(
+            f"{path}: the decoded pictures take {size / 2**30:.1f} GiB, "
+            f"and {free / 2**30:.1f} GiB are free"
+        )
+    os.ftruncate(handle, size)

@@ -1,0 +1,139 @@
+"""`frx check`: what a recipe would do, found out before it does it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from frx.data import Batch, batches
+from frx.experiment import open_run
+from frx.recipe import Recipe
+from frx.run import Run
+
+# What Python, torch and its libraries take before the first tensor, as seen on Linux.
+BASE_BYTES = 700 * 2**20
+
+
+def check(recipe: Recipe, device: torch.device) -> None:
+    """Print stages, data, parameters, a forward pass, memory, and settings that never act.
+
+    Raises:
+        FrxError: something that would stop `frx run`.
+    """
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory() as nowhere:
+        run = open_run(recipe, Path(nowhere), device)
+        console.print(_data_table(run))
+        console.print(_stage_table(run))
+        run.begin_stage()
+        for name, network in run.networks.items():
+            console.print(_parameter_table(name, network.module))
+        with torch.no_grad():
+            one = next(batches(run.samples("train"), run.sets["train"].indices, 1, device, epoch=0))
+            outputs = run.forward("model", one)
+            losses = run.losses(outputs, one)
+        given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in one.items())
+        made = ", ".join(f"{name} {tuple(value.shape)}" for name, value in outputs.items())
+        values = ", ".join(f"{name} {value.item():.4g}" for name, value in losses.items())
+        console.print(f"one image: {given}\n  → {made}\n  losses, weighted: {values}")
+        console.print(_memory_text(run, one))
+        for warning in idle_settings(run):
+            console.print(f"warning: {warning}", style="yellow")
+    console.print(f"{recipe.name}: nothing wrong", style="green")
+
+
+def _data_table(run: Run) -> Table:
+    table = Table(title="data", title_justify="left")
+    for heading in ("set", "from", "images", "first"):
+        table.add_column(heading)
+    for name, subset in run.sets.items():
+        data = run.recipe.sets.get(name, run.recipe.data)
+        first = subset.dataset.name(int(subset.indices[0]))
+        height, width = subset.dataset[int(subset.indices[0])]["clean"].shape[:2]
+        table.add_row(name, data.dataset.name, str(len(subset)), f"{first}, {width}×{height}")
+    return table
+
+
+def _stage_table(run: Run) -> Table:
+    table = Table(title="stages", title_justify="left")
+    for heading in ("stage", "trainer", "epochs × batches × images", "optimiser", "losses"):
+        table.add_column(heading)
+    for stage in run.recipe.stages:
+        images = len(run.sets["train"])
+        rate = stage.optimizer.setting("lr")
+        table.add_row(
+            stage.name,
+            stage.trainer.name,
+            f"{stage.epochs} × {-(-images // stage.batch_size)} × {stage.batch_size}",
+            f"{stage.optimizer.name}, lr {rate}, {stage.schedule.name}",
+            " + ".join(f"{term.weight:g} {term.label}" for term in stage.losses),
+        )
+    return table
+
+
+def _parameter_table(name: str, module: nn.Module) -> Table:
+    table = Table(title=f"network {name}", title_justify="left")
+    table.add_column("block")
+    table.add_column("parameters", justify="right")
+    for block, child in module.named_children():
+        count = sum(p.numel() for p in child.parameters())
+        if count:
+            table.add_row(block, f"{count:,}")
+    table.add_section()
+    table.add_row("total", f"{sum(p.numel() for p in module.parameters()):,}")
+    return table
+
+
+def _memory_text(run: Run, one: Batch) -> str:
+    """Weights, gradients and moments, and what a batch keeps for its backward pass."""
+    seen: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        outputs = run.forward("model", one)
+        kept = list(run.losses(outputs, one).values())
+    del kept
+    parameters = sum(p.numel() for n in run.networks.values() for p in n.module.parameters())
+    states = parameters * 4 * 4
+    batch = max(stage.batch_size for stage in run.recipe.stages)
+    activations = sum(seen.values()) * batch
+    total = states + activations + (BASE_BYTES if run.device.type == "cpu" else 0)
+    return (
+        f"memory, estimated: {total / 2**30:.2f} GiB on {run.device} "
+        f"(weights, gradients and optimiser {states / 2**20:.0f} MiB, "
+        f"a batch of {batch} {activations / 2**20:.0f} MiB; {run.precision.name})"
+    )
+
+
+def idle_settings(run: Run) -> Iterator[str]:
+    """Settings that make no difference, in a sentence each."""
+    recipe = run.recipe
+    for stage in recipe.stages:
+        reason = getattr(stage.schedule.build(), "never_acts", lambda epochs: None)(stage.epochs)
+        if reason:
+            yield f"stage {stage.name}: schedule {stage.schedule.name} never acts: it {reason}"
+        validations = -(-stage.epochs // stage.validate_every_epochs)
+        for name, hook in run.hooks.items():
+            reason = getattr(hook, "never_acts", lambda count: None)(validations)
+            if reason:
+                yield f"stage {stage.name}: hook {name} never acts: it {reason}"
+        for term in stage.losses:
+            if term.weight == 0:
+                yield f"stage {stage.name}: loss {term.label} never acts: its weight is 0"
+    brought = run.sets["train"].dataset[int(run.sets["train"].indices[0])]
+    if "degraded" in brought and recipe.degradations:
+        yield "the degradations never act: the data bring damaged pictures of their own"
+    if "degraded" not in brought and not recipe.degradations:
+        yield "there are no degradations: the network learns to copy"
+    if recipe.stages[0].start_from != "best":
+        yield f"stage {recipe.stages[0].name}: start_from never acts: it is the first stage"

@@ -1,0 +1,105 @@
+"""The command line. Each command is a module of this package, imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+
+import click
+
+import frx
+from frx.errors import FrxError
+
+# What `frx --help` says of each command; a test holds these against the commands' own texts.
+COMMANDS = {
+    "run": "Train, evaluate and report what a recipe describes.",
+    "list": "List what is installed: models, losses, degradations, …",
+    "show": "Show a component's options and documentation.",
+    "check": "Find everything wrong with a recipe before training it.",
+    "evaluate": "Score a finished run, on its own data or others.",
+    "restore": "Restore photographs with a trained network.",
+    "degrade": "Write the damaged pictures of a recipe to disk.",
+    "prepare": "Split a folder into train, val and test, or sample it.",
+    "align": "Cut out faces, upright and centred, as data sets have them.",
+    "fetch": "Download known weights, verified, into the cache.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"frx.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from frx.registry import nearest
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with:  frx run recipes/unet_faces.toml --profile quick",
+)
+@click.version_option(frx.__version__, prog_name="frx")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """frx trains, measures and applies face-restoration networks.
+
+    A recipe (TOML) names components; each component is a plugin.
+    """
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False, prog_name="frx")
+        sys.stdout.flush()
+    except FrxError as error:
+        if debug:
+            traceback.print_exc()
+        _complain(str(error))
+        _leave(error.exit_code)
+    except click.exceptions.Exit as error:
+        _leave(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        _leave(2)
+    except (KeyboardInterrupt, click.Abort):
+        _leave(128 + signal.SIGINT)
+    except BrokenPipeError:  # `frx list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(0)
+    except Exception:
+        traceback.print_exc()
+        _complain("this is a bug in frx; please report it with the lines above")
+        _leave(1)
+
+
+def _complain(text: str) -> None:
+    print(f"frx: {text}" if "\n" not in text else text, file=sys.stderr)
+
+
+def _leave(code: int) -> None:
+    sys.stderr.flush()
+    sys.exit(code)

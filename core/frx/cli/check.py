@@ -1,0 +1,28 @@
+"""`frx check`."""
+
+from __future__ import annotations
+
+import click
+
+from frx.cli.recipe_options import device_option, find_recipe, recipe_options
+
+
+@click.command("check", epilog="Example:  frx check recipes/unet_faces.toml --profile quick")
+@click.argument("recipe")
+@recipe_options
+@device_option
+def command(
+    recipe: str, profiles: tuple[str, ...], overrides: tuple[str, ...], device: str
+) -> None:
+    """Find everything wrong with RECIPE before training it.
+
+    Then show what would happen: stages, data, parameters by block, one forward pass, a memory
+    estimate, and settings that never act.
+    """
+    from frx.recipe import load
+
+    loaded = load(find_recipe(recipe), profiles=profiles, overrides=overrides)
+    from frx import check
+    from frx.precision import choose_device
+
+    check.check(loaded, choose_device(device))

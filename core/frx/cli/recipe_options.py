@@ -1,0 +1,46 @@
+"""The recipe, `--profile`, `--set` and `--device`: what several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def recipe_options(command: F) -> F:
+    """Add `--profile` and `--set`."""
+    command = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a key, such as data.size=64 or stages.train.epochs=2; repeatable.",
+    )(command)
+    return click.option(
+        "--profile",
+        "profiles",
+        multiple=True,
+        metavar="NAME",
+        help="Apply a profile of the recipe, such as quick; repeatable.",
+    )(command)
+
+
+def device_option(command: F) -> F:
+    """Add `--device`."""
+    return click.option(
+        "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto."
+    )(command)
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe's path: as given, or one of those that come with frx."""
+    path = Path(name)
+    shipped = Path(__file__).parents[1] / "recipes"
+    for candidate in (path, shipped / path.name, shipped / f"{path.name}.toml"):
+        if candidate.is_file():
+            return candidate
+    return path

@@ -1,0 +1,42 @@
+"""`frx run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from frx.cli.recipe_options import device_option, find_recipe, recipe_options
+
+
+@click.command("run", epilog="Example:  frx run recipes/unet_faces.toml --profile quick")
+@click.argument("recipe")
+@recipe_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run folder.  [default: runs/NAME, with the profiles' names after it]",
+)
+@click.option("--fresh", is_flag=True, help="Begin anew; a run that is there is set aside.")
+@device_option
+def command(
+    recipe: str,
+    profiles: tuple[str, ...],
+    overrides: tuple[str, ...],
+    out: Path | None,
+    fresh: bool,
+    device: str,
+) -> None:
+    """Train, evaluate and report what RECIPE describes.
+
+    The same command again goes on with a run that was stopped, bit for bit. The run folder ends up
+    with pictures, scores.json, curves.png, report.html and the trained model.
+    """
+    from frx.recipe import load
+
+    loaded = load(find_recipe(recipe), profiles=profiles, overrides=overrides)
+    from frx import experiment
+    from frx.precision import choose_device
+
+    folder = out or Path("runs", "-".join([loaded.name, *profiles]))
+    experiment.run(loaded, folder, choose_device(device), fresh=fresh)

@@ -1,0 +1,82 @@
+"""`frx show`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any, get_args, get_origin
+
+import click
+
+
+@click.command("show", epilog="Example:  frx show degradation gaussian_noise")
+@click.argument("kind")
+@click.argument("name")
+def command(kind: str, name: str) -> None:
+    """Show the options of component NAME of a KIND, what it asks for, and its documentation."""
+    from frx.build import default_of, options, run_time_data
+    from frx.registry import GROUPS, find, nearest
+
+    if kind not in GROUPS:
+        raise click.UsageError(f"no kind {kind!r}; {nearest(kind, GROUPS)}")
+    component = find(kind, name)
+    factory = component.load()
+    click.secho(f"{kind} {component.name}", bold=True, nl=False)
+    click.echo(f"  from {component.package} {component.version} ({component.target})\n")
+    click.echo(component.documentation or "It has no documentation.")
+    click.secho("\noptions", bold=True)
+    found = options(factory)
+    for option, parameter in found.items():
+        default = default_of(factory, option)
+        value = "required" if default is inspect.Parameter.empty else f"= {default!r}"
+        click.echo(f"  {option:16} {type_text(parameter.annotation)}  {value}")
+    if not found:
+        click.echo("  none")
+    wanted = run_time_data(_called(kind, factory))
+    texts = [n if required else f"{n} (if there)" for n, required in wanted.items() if n != "self"]
+    click.secho("\nrun-time data it asks for", bold=True)
+    click.echo(f"  {', '.join(texts) or 'none'}")
+
+
+def _called(kind: str, factory: Any) -> Any:
+    """The callable whose positional parameters are run-time data."""
+    if not inspect.isclass(factory):
+        return factory
+    if kind == "trainer":
+        return factory.__init__
+    for name in ("forward", "__call__"):
+        if name in vars(factory):
+            return vars(factory)[name]
+    return lambda: None
+
+
+def type_text(annotation: Any) -> str:
+    """An annotation as people write it: `float, at least 0`, `"center" | "none"`."""
+    if get_origin(annotation) is Annotated:
+        inner, *bounds = get_args(annotation)
+        limits = ", ".join(text for bound in bounds for text in _bounds(bound))
+        return f"{type_text(inner)}, {limits}" if limits else type_text(inner)
+    if annotation is type(None):
+        return "none"
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if origin in (list, tuple, dict):
+        return f"{origin.__name__}[{', '.join(map(type_text, arguments))}]"
+    return " | ".join(repr(a) if isinstance(a, str) else type_text(a) for a in arguments)
+
+
+BOUNDS = {
+    "ge": "at least",
+    "gt": "greater than",
+    "le": "at most",
+    "lt": "less than",
+    "multiple_of": "a multiple of",
+    "min_length": "how many: at least",
+    "max_length": "how many: at most",
+}
+
+
+def _bounds(bound: Any) -> list[str]:
+    values = ((words, getattr(bound, key, None)) for key, words in BOUNDS.items())
+    return [f"{words} {value}" for words, value in values if value is not None]

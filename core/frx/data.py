@@ -1,0 +1,241 @@
+"""From a data set to batches: splits, the damage of each sample, the order of an epoch.
+
+Every draw is a function of (run seed, purpose, epoch, the sample's own id). So a sample is the
+same whatever the number of workers, the batch size or the order, and nothing is replayed on resume.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define, frozen
+from numpy.typing import NDArray
+
+from frx.build import Use
+from frx.cache import Cached
+from frx.damage import damage
+from frx.errors import DataError
+from frx.files import cache_folder
+from frx.randomness import generator
+from frx.recipe import Data, Recipe
+from frx.specs import Augmentation, Dataset, Degradation
+from frx.splits import read_groups, split_indices
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+Picture = NDArray[np.uint8]
+WORKER_TIMEOUT_S = 120
+
+
+@frozen(eq=False)
+class Subset:
+    """Some samples of a data set, by number."""
+
+    dataset: Dataset
+    indices: NDArray[np.int64]
+    on_bad: str = "error"
+    workers: int = 0
+    same_size: bool = True
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def open_sets(recipe: Recipe, make: Callable[[Use], Dataset]) -> dict[str, Subset]:
+    """Every set of a recipe by name: the splits of its data, then its further sets, whole.
+
+    Raises:
+        DataError: a data set is missing or empty, or a split has no sample.
+    """
+    opened = split(recipe.data, _opened(recipe.data, make))
+    for name in ("train", "val"):
+        if not len(opened.get(name, ())):
+            raise DataError(
+                f"no sample is left for the split {name!r} of {recipe.data.dataset.name}; "
+                "add images or change data.split"
+            )
+    return opened | {name: open_whole(data, make) for name, data in recipe.sets.items()}
+
+
+def open_whole(data: Data, make: Callable[[Use], Dataset]) -> Subset:
+    """A data set, all of it."""
+    dataset = _opened(data, make)
+    every = np.arange(len(dataset), dtype=np.int64)
+    return Subset(dataset, every, data.on_bad, data.workers, _has_one_size(data))
+
+
+def split(data: Data, dataset: Dataset) -> dict[str, Subset]:
+    """The splits that the data set has itself, or else those that the recipe asks for."""
+    found = dataset.splits()
+    if not found:
+        names = [dataset.name(i) for i in range(len(dataset))] if data.groups_file else []
+        groups = (
+            read_groups(Path(data.groups_file), names) if data.groups_file else dataset.groups()
+        )
+        found = split_indices(len(dataset), data.split, data.split_seed, groups)
+    return {
+        name: Subset(dataset, indices, data.on_bad, data.workers, _has_one_size(data))
+        for name, indices in found.items()
+        if len(indices)
+    }
+
+
+def _opened(data: Data, make: Callable[[Use], Dataset]) -> Dataset:
+    dataset = make(data.dataset)
+    if data.cache == "none" or not _has_one_size(data):
+        return dataset
+    return Cached(dataset, cache_folder() / "images" if data.cache == "disk" else None)
+
+
+def _has_one_size(data: Data) -> bool:
+    """Whether all images are of one size, so that they can share a batch."""
+    return data.dataset.setting("size") != "own"
+
+
+@define(eq=False)
+class Samples:
+    """Clean and damaged pictures of a subset, made when asked for.
+
+    In training (`epoch` given) a sample is varied and damaged anew each epoch. Otherwise it is
+    left as it is and its damage is always the same: the set can be written to disk.
+    """
+
+    subset: Subset
+    seed: int
+    degradations: Sequence[Degradation]
+    augmentations: Sequence[Augmentation] = ()
+
+    def make(self, index: int, epoch: int | None = None) -> dict[str, Picture]:
+        """The pictures "clean", "degraded" and "mask" of sample `index` of the data set.
+
+        A data set that brings its own "degraded" is not damaged further.
+        """
+        dataset = self.subset.dataset
+        name = dataset.name(index)
+        pictures = dict(dataset[index])
+        if epoch is not None:
+            rng = generator(self.seed, "augment", epoch, name)
+            for augmentation in self.augmentations:
+                pictures = augmentation(pictures, rng)
+        if "degraded" not in pictures:
+            rng = generator(self.seed, "degrade", "fixed" if epoch is None else epoch, name)
+            damaged = damage(pictures["clean"], self.degradations, rng)
+            if isinstance(damaged, tuple):
+                pictures["degraded"], pictures["mask"] = damaged
+            else:
+                pictures["degraded"] = damaged
+        if "mask" not in pictures:
+            pictures["mask"] = np.zeros(pictures["clean"].shape[:2], np.uint8)
+        return pictures
+
+
+@define(eq=False)
+class Batch(Mapping[str, "Tensor"]):
+    """Tensors by name on the device, with the ids of the samples in them."""
+
+    tensors: dict[str, Tensor]
+    names: list[str]
+    bad: list[tuple[str, str]]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    @property
+    def size(self) -> int:
+        """The number of images."""
+        return len(self.names)
+
+
+@define(eq=False)
+class _Fetch:
+    """What a DataLoader asks for samples: a whole batch at a time."""
+
+    samples: Samples
+    epoch: int | None
+
+    def __len__(self) -> int:
+        return len(self.samples.subset)
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        made, names, bad = [], [], []
+        for index in indices:
+            name = self.samples.subset.dataset.name(index)
+            try:
+                made.append(self.samples.make(index, self.epoch))
+                names.append(name)
+            except (DataError, ValueError) as error:
+                text = str(error) if isinstance(error, DataError) else f"{name}: {error}"
+                if self.samples.subset.on_bad == "error":
+                    raise DataError(f'{text} (data.on_bad = "skip" leaves it out)') from error
+                bad.append((name, text))
+        shapes = {pictures["clean"].shape for pictures in made}
+        if len(shapes) > 1:
+            sizes = ", ".join(f"{w}×{h}" for h, w, _ in sorted(shapes))
+            raise DataError(
+                f"images of different sizes in one batch ({sizes}, the first is {names[0]}); "
+                "set data.size, or batch_size = 1"
+            )
+        keys = made[0].keys() if made else ()
+        stacked = {key: np.stack([pictures[key] for pictures in made]) for key in keys}
+        return {"pictures": stacked, "names": names, "bad": bad}
+
+
+def epoch_order(seed: int, epoch: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order in which an epoch goes through its samples."""
+    return generator(seed, "order", epoch).permutation(indices)
+
+
+def batches(
+    samples: Samples,
+    indices: NDArray[np.int64],
+    batch_size: int,
+    device: device,
+    *,
+    epoch: int | None = None,
+    skip: int = 0,
+) -> Iterator[Batch]:
+    """Batches on the device, in the order given, without the first `skip`."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    starts = range(skip * batch_size, len(indices), batch_size)
+    workers = min(samples.subset.workers, len(starts))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside torch's idle threads
+        loader = DataLoader(
+            _Fetch(samples, epoch),  # type: ignore[arg-type]
+            batch_sampler=[indices[start : start + batch_size].tolist() for start in starts],
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            timeout=WORKER_TIMEOUT_S if workers else 0,
+            pin_memory=device.type == "cuda",
+        )
+        for fetched in loader:
+            tensors = {
+                name: _to_device(torch.as_tensor(array), device)
+                for name, array in fetched["pictures"].items()
+            }
+            yield Batch(tensors, fetched["names"], fetched["bad"])
+
+
+def _as_it_is(fetched: dict[str, Any]) -> dict[str, Any]:
+    return fetched
+
+
+def _to_device(picture: Tensor, device: device) -> Tensor:
+    """uint8 [B, H, W(, 3)] to float32 [B, 3 or 1, H, W] in 0..1; H×W×3 is channels_last already."""
+    picture = picture.to(device, non_blocking=True)
+    if picture.ndim == 3:
+        return picture.unsqueeze(1).float().div_(255)
+    return picture.permute(0, 3, 1, 2).float().div_(255)

@@ -1,0 +1,190 @@
+"""Pictures that exist twice: clean, and really damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import attrs
+import numpy as np
+from annotated_types import Ge, Len
+from numpy.typing import NDArray
+
+from frx import files, images
+from frx.datasets.folder import Crop, check_extensions, split_folders, squared
+from frx.datasets.folder_index import EXTENSIONS, FolderIndex, index_folder
+from frx.errors import DataError, ResourceError
+from frx.images import shown
+
+ROLES = ("clean", "corrupted", "mask")
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Paired:
+    """Pairs of pictures from folders clean/ and corrupted/, with masks from mask/.
+
+    These folders lie in `path` itself, or in path/train, path/val, path/test and path/test_…; mask
+    may be missing. Pictures belong together by their path without the suffix. Gives "clean" and
+    "degraded", uint8 [size, size, 3], and "mask", uint8 [size, size], 255 = destroyed; size and
+    crop as in `folder`.
+
+    Raises:
+        DataError: names the first five pictures without a partner, pairs that differ in size, or
+            masks with values other than 0 and 255.
+    """
+
+    path: str
+    size: Annotated[int, Ge(1)] | Literal["own"] = "own"
+    crop: Crop = "center"
+    extensions: Annotated[tuple[str, ...], Len(1)] = EXTENSIONS
+    _index: FolderIndex = attrs.field(init=False, repr=False)
+    _files: NDArray[np.int64] = attrs.field(init=False, repr=False)  # [sample, role]
+
+    def __attrs_post_init__(self) -> None:
+        check_extensions(self.extensions)
+        index = index_folder(Path(self.path).expanduser(), tuple(self.extensions))
+        object.__setattr__(self, "_index", index)
+        object.__setattr__(self, "_files", _matched(index))
+        self._check_all_once()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def name(self, index: int) -> str:
+        """Return the clean picture's path without its folder clean/: `train/0001.jpg`."""
+        split, _, rest = _parts(self._index[int(self._files[index, 0])])
+        return f"{split}/{rest}" if split else rest
+
+    def __getitem__(self, index: int) -> dict[str, NDArray[np.uint8]]:
+        clean, degraded, *mask = self._paths(index)
+        pictures = {"clean": images.read_rgb(clean), "degraded": images.read_rgb(degraded)}
+        if mask:
+            pictures["mask"] = images.read_mask(mask[0], strict=True)
+        if len({picture.shape[:2] for picture in pictures.values()}) > 1:
+            raise DataError(f"{shown(clean)} and its partners differ in size")
+        sized = {
+            name: squared(pictures[name], self.size, self.crop) for name in ("clean", "degraded")
+        }
+        if mask:
+            sized["mask"] = self._sized_mask(pictures["mask"])
+        return sized
+
+    def splits(self) -> dict[str, NDArray[np.int64]]:
+        """Return the sample numbers of train, val, test and test_…, where there are such."""
+        clean = self._files[:, 0]
+        return {
+            name: np.flatnonzero((clean >= found[0]) & (clean <= found[-1])).astype(np.int64)
+            for name, found in split_folders(self._index).items()
+        }
+
+    def groups(self) -> NDArray[np.int64] | None:
+        """Return nothing: the folders do not say who is in the pictures."""
+        return None
+
+    def fingerprint(self) -> str:
+        """Change with the names, the files' sizes and what is made of the pictures."""
+        made = f"paired {self._index.fingerprint} {self.size} {self.crop}"
+        return hashlib.blake2b(made.encode(), digest_size=16).hexdigest()
+
+    def _paths(self, index: int) -> list[str]:
+        numbers = self._files[index]
+        folder = self._index.folder
+        return [os.path.join(folder, self._index[int(n)]) for n in numbers if n >= 0]
+
+    def _sized_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.size == "own":
+            return mask
+        square = images.crop_to_square(mask) if self.crop == "center" else mask
+        return np.ascontiguousarray(images.resize_mask(square, self.size, self.size))
+
+    def _check_all_once(self) -> None:
+        """Open every pair once; later starts trust a note in the cache, and single reads check."""
+        from frx.progress import track
+
+        note = files.cache_folder() / "index" / f"{self._index.fingerprint}.paired"
+        if note.exists():
+            return
+        sizes, masks = [], []
+        for index in track(range(len(self)), total=len(self), label="checking pairs", unit="pairs"):
+            clean, *partners = self._paths(index)
+            try:
+                if any(images.read_size(p) != images.read_size(clean) for p in partners):
+                    sizes.append(self.name(index))
+                if len(partners) == 2:
+                    images.read_mask(partners[1], strict=True)
+            except images.MaskError:
+                masks.append(self.name(index))
+            except DataError:
+                continue  # what cannot be read at all is left to the run, which may skip it
+        _refuse(self._index.folder, "pairs that differ in size", sizes)
+        _refuse(self._index.folder, "masks with values other than 0 and 255", masks)
+        try:
+            files.write(note, "")
+        except ResourceError:
+            return  # the index has warned of that already
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Return split, role and the rest of a name; an empty role where it belongs to none."""
+    first, _, rest = name.partition("/")
+    if first in ROLES and rest:
+        return "", first, rest
+    second, _, inner = rest.partition("/")
+    if second in ROLES and inner and (first in ("train", "val", "test") or first[:5] == "test_"):
+        return first, second, inner
+    return "", "", name
+
+
+def _matched(index: FolderIndex) -> NDArray[np.int64]:
+    """Return the file numbers of each sample, −1 for no mask; [sample, role]."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    roles_of: dict[str, set[str]] = {}
+    twice = []
+    for number, name in enumerate(index):
+        split, role, rest = _parts(name)
+        if not role:
+            continue
+        roles_of.setdefault(split, set()).add(role)
+        row = rows.setdefault((split, str(PurePosixPath(rest).with_suffix(""))), [-1, -1, -1])
+        if row[ROLES.index(role)] >= 0:
+            twice.append(name)
+        row[ROLES.index(role)] = number
+    if not rows:
+        raise DataError(
+            f"{shown(index.folder)} has no folders clean/ and corrupted/, neither itself nor in "
+            "train/, val/ or test/"
+        )
+    _refuse(index.folder, "pictures with a namesake of another suffix", twice)
+    for split, roles in roles_of.items():
+        for role in ("clean", "corrupted"):
+            if role not in roles:
+                place = os.path.join(index.folder, split, role)
+                raise DataError(f"{shown(place)} is missing or has no picture")
+    with_masks = {split for split, roles in roles_of.items() if "mask" in roles}
+    if with_masks and with_masks != set(roles_of):
+        lacking = sorted(set(roles_of) - with_masks)[0]
+        raise DataError(
+            f"{shown(os.path.join(index.folder, lacking))} has no masks, but "
+            f"{shown(os.path.join(index.folder, sorted(with_masks)[0]))} has"
+        )
+    wanted = 3 if with_masks else 2
+    alone = [index[max(row)] for row in rows.values() if min(row[:wanted]) < 0]
+    _refuse(
+        index.folder,
+        "pictures without partners in all of clean/, corrupted/ and mask/"
+        if with_masks
+        else "pictures without a partner in clean/ or corrupted/",
+        alone,
+    )
+    return np.array(sorted(rows.values()), np.int64)
+
+
+def _refuse(folder: Path, fault: str, names: Iterable[str]) -> None:
+    listed = sorted(names)
+    if listed:
+        first = ", ".join(shown(name) for name in listed[:5])
+        more = ", …" if len(listed) > 5 else ""
+        raise DataError(f"{shown(folder)}: {fault} ({len(listed):,}): {first}{more}")

@@ -1,0 +1,261 @@
+"""A whole experiment: `frx run`, from a recipe to a run folder that holds all there is to know."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from filelock import FileLock, Timeout
+
+import frx
+from frx import evaluate, files, report
+from frx.checkpoint import Checkpoints
+from frx.data import open_sets
+from frx.errors import BusyError, DataError, RecipeError, ResourceError
+from frx.hooks.checkpoints import SaveCheckpoints
+from frx.hooks.log import Log
+from frx.hooks.progress_bar import ProgressBar
+from frx.interruption import Interruption, listening
+from frx.lifecycle import build_hooks, plugin_manager
+from frx.model_folder import Restorer, export
+from frx.precision import Precision
+from frx.progress import duration, say
+from frx.randomness import seed_of
+from frx.recipe import Recipe
+from frx.run import Run, train
+from frx.terms import Terms
+
+RECIPE, RECORD = "recipe.toml", "run.json"
+
+
+def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = False) -> None:
+    """Train, evaluate and report; go on where an earlier call was stopped.
+
+    Raises:
+        FrxError: something the user can mend; what is done so far stays done.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RecipeError(f"{folder}: a file where the run folder would be; choose another --out")
+    if fresh:
+        _set_aside(folder)
+    with locked(folder), listening() as interruption:
+        _same_recipe(recipe, folder)
+        record = _read(folder)
+        if record.get("finished"):
+            say(f"{folder}: already complete (--fresh starts over)")
+            report.print_scores(json.loads((folder / "scores.json").read_bytes()))
+            return
+        started = time.monotonic()
+        current = open_run(recipe, folder, device, interruption)
+        files.write(folder / RECIPE, tomli_w.dumps(recipe.table()))
+        record = _resume(current, record)
+        try:
+            with _memory_explained(current):
+                train(current)
+        finally:
+            current.hooks["progress"].close()
+            record["seconds"] = round(record["seconds"] + time.monotonic() - started, 1)
+            files.write(folder / RECORD, json.dumps(record, indent=2))
+        _finish(current, record)
+
+
+def open_run(
+    recipe: Recipe, folder: Path, device: torch.device, interruption: Interruption | None = None
+) -> Run:
+    """Everything a run needs, built and placed, before the first step."""
+    precision = Precision.choose(recipe.precision, device)
+    hooks = {"log": Log(), "progress": ProgressBar(), **build_hooks(recipe.hooks)}
+    hooks["checkpoints"] = SaveCheckpoints(
+        Checkpoints(folder / "checkpoints"), interruption or Interruption()
+    )
+    manager = plugin_manager(hooks)
+    sets = open_sets(recipe, lambda spec: manager.hook.frx_make_dataset(run=None, spec=spec))
+    # A thread too many makes training up to twice as slow, so a loading worker takes one away.
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - recipe.data.workers))
+    torch.backends.cudnn.deterministic = True
+    torch.manual_seed(seed_of(recipe.seed, "model"))
+    return Run(
+        recipe=recipe,
+        folder=folder,
+        precision=precision,
+        sets=sets,
+        hook=manager.hook,
+        hooks=hooks,
+        degradations=[use.build() for use in recipe.degradations],
+        augmentations=[use.build() for use in recipe.augmentations],
+        model=precision.place(recipe.model.build()),
+        # Built now though used later: a weights file that is missing is found before training.
+        losses_by_stage=[Terms.build(stage.losses, precision) for stage in recipe.stages],
+        metrics=evaluate.NamedMetric.build(recipe.metrics, device),
+    )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep the run folder for this process; the lock goes with the process, however it dies.
+
+    Raises:
+        BusyError: another process has it; names that one.
+    """
+    with files.failing_clearly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    holder = folder / "run.lock.json"
+    lock = FileLock(folder / "run.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = json.loads(holder.read_bytes()) if holder.exists() else {}
+        raise BusyError(
+            f"{folder}: in use by process {who.get('pid', '?')} on {who.get('host', '?')} "
+            f"since {who.get('since', '?')}; wait for it or choose another --out"
+        ) from None
+    except OSError as error:
+        raise ResourceError(f"{folder}: cannot be locked: {error.strerror}") from error
+    try:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        who = {"pid": os.getpid(), "host": platform.node(), "since": since}
+        files.write(holder, json.dumps(who))
+        yield
+    finally:
+        lock.release()
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep an earlier run's folder under another name: its hours are not ours to delete."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    with locked(folder):
+        number = 1
+        while (other := folder.with_name(f"{folder.name}.before-{number}")).exists():
+            number += 1
+        folder.rename(other)
+    say(f"{folder}: the run that was there is now {other}")
+
+
+def _same_recipe(recipe: Recipe, folder: Path) -> None:
+    path = folder / RECIPE
+    if not path.exists():
+        return
+    before, now = path.read_text().splitlines(), tomli_w.dumps(recipe.table()).splitlines()
+    changes = [
+        line
+        for line in difflib.unified_diff(before, now, lineterm="", n=0)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    if changes:
+        shown = "".join(f"\n    {line}" for line in changes[:8])
+        raise RecipeError(
+            f"{folder}: holds a run of another recipe (- then, + now); "
+            f"--fresh starts over, --out goes elsewhere{shown}"
+        )
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / RECORD).read_bytes())
+        return found
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise DataError(f"{folder / RECORD}: damaged ({error}); --fresh starts over") from error
+
+
+def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+    """Load the newest checkpoint, if there is one, and bring the record up to date."""
+    now = {
+        "frx": frx.__version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "device": _describe(run.device),
+        "precision": run.precision.name,
+        "threads": torch.get_num_threads(),
+        "data": {name: subset.dataset.fingerprint() for name, subset in run.sets.items()},
+        "images": {name: len(subset) for name, subset in run.sets.items()},
+    }
+    parts, passed = run.hooks["checkpoints"].checkpoints.load()
+    for sentence in passed:
+        say(f"warning: {sentence}")
+    if parts is not None:
+        if record.get("data", now["data"]) != now["data"]:
+            raise DataError(
+                f"{run.folder}: the data are no longer those it was begun with "
+                f"({record['images']} images then, {now['images']} now); --fresh starts over"
+            )
+        for key in ("torch", "device", "precision", "threads"):
+            if record.get(key, now[key]) != now[key]:
+                say(
+                    f"warning: {key} was {record[key]} and is {now[key]}: the run goes on, "
+                    "but not with the same bytes as without a break"
+                )
+        run.load(parts["state"], parts.get("best"))
+        say(
+            f"{run.folder}: goes on in stage {run.stage.name}, "
+            f"epoch {run.position.epoch + 1}/{run.stage.epochs}, step {run.step}"
+        )
+    record = {"seconds": record.get("seconds", 0.0), "finished": False, **now}
+    files.write(run.folder / RECORD, json.dumps(record, indent=2))
+    return record
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()})"
+
+
+@contextmanager
+def _memory_explained(run: Run) -> Iterator[None]:
+    """Out of memory, said so that one knows what to change."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not (
+            isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+        ):
+            raise
+        shape = list(run.batch["degraded"].shape) if run.batch else "unknown"
+        half = max(1, run.stage.batch_size // 2)
+        raise ResourceError(
+            f"stage {run.stage.name}: out of memory on {run.device} at a batch of shape {shape}; "
+            f"try --set stages.{run.stage.name}.batch_size={half} and accumulate=2"
+        ) from error
+
+
+def _finish(run: Run, record: dict[str, Any]) -> None:
+    """Export the best weights, score them, write the report."""
+    if run.best_weights is not None:
+        run.model.load_state_dict(run.best_weights)
+    about = {
+        "recipe": run.recipe.name,
+        "stage": run.stage.name,
+        "epoch": run.position.best_epoch,
+        "validation_loss": run.position.best,
+        "frx": frx.__version__,
+    }
+    export(run.folder / "model", run.recipe.model, run.model.state_dict(), about)
+    restorer = Restorer.open(run.folder, run.device, run.recipe.precision)
+    scores = {
+        name: evaluate.score(restorer, run.samples(name), run.metrics, name, run.device)
+        for name in run.sets
+        if name != "train"
+    }
+    summary = evaluate.write(run.folder, scores, run.metrics)
+    record["finished"] = True
+    record["bad_images"] = run.bad_images
+    report.write(run.folder, run.recipe, record, summary)
+    files.write(run.folder / RECORD, json.dumps(record, indent=2))
+    report.print_scores(summary)
+    if run.bad_images:
+        first = "; ".join(list(run.bad_images.values())[:3])
+        say(f"{len(run.bad_images)} unreadable images were left out: {first}")
+    say(f"trained in {duration(record['seconds'])}; look at {run.folder / 'report.html'}")

@@ -1,0 +1,85 @@
+"""Where frx keeps files of its own, and how it writes a file: whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from frx.errors import ResourceError
+
+PARTIAL = ".frx-partial-"
+
+
+def cache_folder() -> Path:
+    """`$FRX_CACHE`, or the user's cache folder of the platform."""
+    if chosen := os.environ.get("FRX_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "frx" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "frx"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "frx"
+
+
+def write(path: Path, data: bytes | memoryview | str, *, durable: bool = True) -> None:
+    """Replace a file; whoever is killed or out of space meanwhile leaves the old one.
+
+    `durable` waits until the disk has it: a power cut takes nothing back.
+
+    Raises:
+        ResourceError: the disk is full or not writable; says which file and what is free.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    write_with(path, lambda partial: partial.write_bytes(raw), durable=durable)
+
+
+def write_with(path: Path, fill: Callable[[Path], object], *, durable: bool = True) -> None:
+    """As `write`, for a library that writes files itself: `fill` gets the path to fill."""
+    # Free of the file's own name, which may already be as long as names may be.
+    partial = path.with_name(f"{PARTIAL}{secrets.token_hex(6)}{path.suffix}")
+    with failing_clearly(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fill(partial)
+            if durable:
+                with partial.open("rb+") as file:
+                    os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        if durable:
+            _sync_folder(path.parent)
+
+
+@contextmanager
+def failing_clearly(path: Path) -> Iterator[None]:
+    """Turn what the operating system says into one sentence about `path`."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{path}: cannot be written: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += f" ({_free(path)} left; free some space, the same command goes on)"
+        raise ResourceError(text) from error
+
+
+def _free(path: Path) -> str:
+    existing = next(folder for folder in path.absolute().parents if folder.exists())
+    usage = os.statvfs(existing) if hasattr(os, "statvfs") else None
+    return f"{usage.f_bavail * usage.f_frsize / 2**20:.0f} MiB" if usage else "too little"
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,52 @@
+"""Grids of pictures with captions, for people who would rather look than read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Picture = NDArray[np.uint8]
+GAP_PX = 4
+CAPTION_PX = 22
+
+
+def to_pixels(image: Tensor) -> Picture:
+    """float [3, H, W] or [1, 3, H, W] in 0..1 (clipped) to uint8 [H, W, 3]."""
+    image = image.detach().reshape(image.shape[-3:]).clamp(0, 1)
+    pixels: Picture = image.mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return pixels
+
+
+def comparison(rows: Sequence[Sequence[Tensor]], captions: Sequence[str]) -> Picture:
+    """One row a sample, one captioned column a kind of picture; smaller pictures are enlarged."""
+    pictures = [[to_pixels(image) for image in row] for row in rows]
+    height, width = np.max([p.shape[:2] for row in pictures for p in row], axis=0)
+    scale = max(1, -(-128 // width))  # captions need room
+    height, width = int(height * scale), int(width * scale)
+    columns = len(captions)
+    canvas = np.full(
+        (
+            CAPTION_PX + len(rows) * (height + GAP_PX),
+            columns * (width + GAP_PX) - GAP_PX,
+            3,
+        ),
+        255,
+        np.uint8,
+    )
+    for column, caption in enumerate(captions):
+        _write(canvas, caption, column * (width + GAP_PX) + 4)
+    for row_number, row in enumerate(pictures):
+        for column, picture in enumerate(row):
+            large = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+            y, x = CAPTION_PX + row_number * (height + GAP_PX), column * (width + GAP_PX)
+            canvas[y : y + height, x : x + width] = large
+    return canvas
+
+
+def _write(canvas: Picture, text: str, x: int) -> None:
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(canvas, text, (x, CAPTION_PX - 7), font, 0.45, (40, 40, 40), 1, cv2.LINE_AA)

@@ -1,0 +1,46 @@
+"""Sample pictures while training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from attrs import define
+
+from frx import images
+from frx.data import batches
+from frx.grids import comparison
+from frx.run import Run
+from frx.specs import hookimpl
+
+
+@define(eq=False, kw_only=True)
+class Samples:
+    """A grid *damaged | restored | clean* of validation images, in `samples/`.
+
+    The images and their damage are the same every time, so one sees the network learn.
+    """
+
+    count: Annotated[int, Ge(1)] = 6
+    every_epochs: Annotated[int, Ge(1)] = 1
+
+    @hookimpl
+    @torch.no_grad()
+    def frx_epoch_end(self, run: Run) -> None:
+        """Write `samples/STAGE-EPOCH.png`."""
+        position = run.position
+        last = position.epoch == run.stage.epochs or position.stop
+        if position.epoch % self.every_epochs and not last:
+            return
+        module = run.networks["model"].module.eval()
+        first = run.sets["val"].indices[: self.count]
+        rows = []
+        for batch in batches(run.samples("val"), first, 1, run.device):
+            if batch.size:
+                rows.append(
+                    (batch["degraded"], run.forward("model", batch)["image"], batch["clean"])
+                )
+        module.train()
+        grid = comparison([[*row] for row in rows], ("damaged", "restored", "clean"))
+        images.write(run.folder / "samples" / f"{run.stage.name}-{position.epoch:04}.png", grid)

@@ -1,0 +1,310 @@
+"""Reading and writing picture files: the only place in frx that opens one.
+
+In memory a picture is uint8 [H, W, 3], RGB, upright; a mask is uint8 [H, W], 0 or 255. What a file
+has beyond that (alpha, grey, EXIF, colour profile) travels beside the pixels in a `Photograph`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError, features
+
+from frx import files
+from frx.errors import DataError, FrxError, ResourceError
+from frx.photograph import (
+    Photograph,
+    laid_on,
+    orientation_of,
+    photograph_of,
+    stored_as,
+    turned,
+)
+
+Picture = NDArray[np.uint8]
+AnyPath = str | os.PathLike[str]
+
+# Named one by one: Pillow would otherwise try every parser it has, among them EPS, which starts
+# Ghostscript.
+FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
+if features.check("avif"):
+    FORMATS.append("AVIF")
+
+SUFFIXES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".avif": "AVIF",
+}
+MAX_PIXELS = 64_000_000
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# Pillow's size limit and Python's warning filters belong to the whole process.
+_SETTINGS_LOCK = threading.Lock()
+
+
+class MaskError(DataError):
+    """A mask has values other than 0 and 255."""
+
+
+def read(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> Photograph:
+    """Read a picture and all that has to be written back with it.
+
+    Raises:
+        DataError: the file is missing, damaged, too large or no picture.
+    """
+    with _opened(Path(path), max_pixels) as image:
+        return _photograph(image, Path(path), max_pixels)
+
+
+def read_rgb(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read only the colours; what is transparent is laid on white, as a viewer would show it."""
+    with _opened(Path(path), max_pixels) as image:
+        if image.mode in ("RGB", "L") and "transparency" not in image.info:
+            _load(image, max_pixels)
+            colors = image if image.mode == "RGB" else image.convert("RGB")
+            return turned(np.array(colors), _orientation(image))
+        photograph = _photograph(image, Path(path), max_pixels)
+    return laid_on(photograph, 255)
+
+
+def read_mask(path: AnyPath, *, strict: bool = False, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a mask [H, W] of 0 and 255; values from 128 on count as 255, transparent ones as 0.
+
+    Raises:
+        MaskError: with `strict`, where a value is neither 0 nor 255.
+        DataError: as `read`.
+    """
+    photograph = read(path, max_pixels=max_pixels)
+    gray = np.asarray(Image.fromarray(laid_on(photograph, 0)).convert("L"))
+    if strict and not np.isin(gray, (0, 255)).all():
+        raise MaskError(f"{shown(path)} is no mask: it has values other than 0 and 255")
+    return np.where(gray >= 128, np.uint8(255), np.uint8(0))
+
+
+def read_size(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Return height and width of the upright picture, from the header alone."""
+    with _opened(Path(path), max_pixels) as image:
+        # A TIFF's size is that of the upright picture already.
+        lies = image.format != "TIFF" and _orientation(image) >= 5
+        return (image.width, image.height) if lies else (image.height, image.width)
+
+
+def write(
+    path: AnyPath, pixels: Picture, *, like: Photograph | None = None, quality: int = 95
+) -> None:
+    """Write a picture [H, W, 3] or a grey one [H, W]; the suffix of `path` chooses the format.
+
+    A file of that name is replaced at once or, should anything fail, left as it was. Alpha, grey,
+    EXIF and colour profile of `like` are kept; `quality` matters to JPEG, WebP and AVIF.
+
+    Raises:
+        DataError: the format cannot take this picture, or no format has this suffix.
+        ResourceError: the folder is missing or cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None or kind not in FORMATS:
+        known = " ".join(suffix for suffix, name in SUFFIXES.items() if name in FORMATS)
+        raise DataError(f"{shown(path)}: no picture format has this suffix (known: {known})")
+    options: dict[str, Any] = {}
+    if like is not None and like.exif:
+        options["exif"] = like.exif
+    if like is not None and like.icc_profile:
+        options["icc_profile"] = like.icc_profile
+    if kind in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = quality
+    if kind == "JPEG" and quality >= 90:
+        # Halved colour resolution shows before this quality's other losses do.
+        options["subsampling"] = 0
+    if kind == "TIFF":
+        options["compression"] = "tiff_adobe_deflate"
+    encoded = io.BytesIO()
+    try:
+        _like(pixels, like, kind, path).save(encoded, kind, **options)
+    except (FrxError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(f"{shown(path)}: cannot be written as {kind} ({_reason(error)})") from error
+    files.write(path, encoded.getbuffer(), durable=False)
+
+
+def resize(pixels: Picture, height: int, width: int) -> Picture:
+    """Resize a picture: area averaging where it shrinks, bicubic where it grows.
+
+    Area averaging has no aliasing and no ringing; bicubic keeps the edges of an enlarged picture
+    that bilinear would blur, at the price of a slight halo.
+    """
+    smaller = (min(height, pixels.shape[0]), min(width, pixels.shape[1]))
+    return _resized(_resized(pixels, smaller, cv2.INTER_AREA), (height, width), cv2.INTER_CUBIC)
+
+
+def resize_mask(mask: Picture, height: int, width: int) -> Picture:
+    """Resize a mask to the nearest value, so that it stays 0 or 255."""
+    # Plain INTER_NEAREST shifts the mask by up to half a source pixel.
+    return _resized(mask, (height, width), cv2.INTER_NEAREST_EXACT)
+
+
+def _resized(pixels: Picture, size: tuple[int, int], interpolation: int) -> Picture:
+    if pixels.shape[:2] == size:
+        return pixels
+    resized: Picture = cv2.resize(pixels, size[::-1], interpolation=interpolation)  # type: ignore[assignment]
+    return resized
+
+
+def crop_to_square(pixels: Picture) -> Picture:
+    """Return the largest square in the middle, as a view."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def shown(path: AnyPath) -> str:
+    """Return a path as a message can show it: on one line, whatever bytes the name is made of."""
+    text = os.fspath(path)
+    return text if text.isprintable() else ascii(text)
+
+
+@contextmanager
+def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Open a file, and turn whatever goes wrong until it is closed into a sentence."""
+    _require_file(path)
+    try:
+        with open(path, "rb") as file:
+            image = _identified(file, path, max_pixels)
+            yield image
+    except FrxError:
+        raise
+    except MemoryError as error:
+        raise ResourceError(f"{shown(path)}: not enough memory to read this picture") from error
+    except PermissionError as error:
+        raise DataError(f"{shown(path)}: permission denied") from error
+    except Exception as error:
+        # Any type at all: Pillow's parsers let through what a damaged file makes them run into.
+        raise DataError(f"{shown(path)}: damaged picture ({_reason(error)})") from error
+
+
+def _require_file(path: Path) -> None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        missing = "is a link to a missing file" if path.is_symlink() else "does not exist"
+        raise DataError(f"{shown(path)} {missing}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shown(path)}: {_reason(error)}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DataError(f"{shown(path)} is a folder, not a picture")
+    if not stat.S_ISREG(status.st_mode):
+        # Opening a pipe would wait for its other end.
+        raise DataError(f"{shown(path)} is not a regular file")
+    if status.st_size == 0:
+        raise DataError(f"{shown(path)} is empty (0 bytes)")
+
+
+def _identified(file: BinaryIO, path: Path, max_pixels: int) -> ImageFile.ImageFile:
+    limit = f"frx reads pictures of up to {max_pixels / 1e6:g} million pixels"
+    try:
+        with _own_limit(max_pixels):
+            image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+(?= pixels)", str(error))
+        million = f"{int(pixels[0]) / 1e6:,.0f} million" if pixels else "far too many"
+        raise DataError(f"{shown(path)} has {million} pixels; {limit}") from None
+    except UnidentifiedImageError:
+        file.seek(4)
+        head = file.read(8)
+        if head[:4] == b"ftyp" and head[4:] in _HEIC_BRANDS:
+            raise DataError(
+                f"{shown(path)} is a HEIC picture, which frx does not read: "
+                "install pillow-heif and convert it to JPEG or PNG"
+            ) from None
+        raise DataError(
+            f"{shown(path)} is no picture that frx reads ({', '.join(FORMATS)}), "
+            "or its header is damaged"
+        ) from None
+    if image.width * image.height > max_pixels:
+        raise DataError(f"{shown(path)} has {image.width} × {image.height} pixels; {limit}")
+    return image
+
+
+@contextmanager
+def _own_limit(max_pixels: int) -> Iterator[None]:
+    """Have Pillow refuse twice `max_pixels`, and keep quiet about less and about odd metadata."""
+    with _SETTINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pillows_own = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillows_own
+
+
+def _photograph(image: ImageFile.ImageFile, path: Path, max_pixels: int) -> Photograph:
+    raw_mode = stored_as(image)
+    _load(image, max_pixels)
+    with _own_limit(max_pixels):
+        return photograph_of(image, raw_mode, path)
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    with _own_limit(MAX_PIXELS):
+        return orientation_of(image)[0]
+
+
+def _load(image: ImageFile.ImageFile, max_pixels: int) -> None:
+    # Elsewhere the lock would only keep threads from decoding side by side: once its header is
+    # read, no other format warns, and a picture of the usual size is within Pillow's own limit.
+    if image.format == "TIFF" or image.width * image.height > MAX_PIXELS:
+        with _own_limit(max_pixels):
+            image.load()
+    else:
+        image.load()
+
+
+def _like(pixels: Picture, like: Photograph | None, kind: str, path: Path) -> Image.Image:
+    """Return the Pillow image with the channels the file is to have."""
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
+        raise ValueError(
+            f"a picture is uint8 [H, W, 3] or [H, W], not {pixels.dtype} {list(pixels.shape)}"
+        )
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if like is None:
+        return image
+    if like.gray:
+        image = image.convert("L")
+    if like.alpha is None:
+        return image
+    if kind in ("JPEG", "BMP"):
+        if (like.alpha == 255).all():
+            return image
+        raise DataError(
+            f"{shown(path)}: {kind} cannot keep the transparency of {shown(like.path)}; "
+            "write PNG, WebP or TIFF"
+        )
+    image.putalpha(Image.fromarray(resize(like.alpha, *pixels.shape[:2])))
+    return image
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return (str(error).splitlines() or [""])[0] or type(error).__name__

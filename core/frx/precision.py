@@ -1,0 +1,75 @@
+"""One setting for number format and memory format, with a good default per device."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from frx.errors import RecipeError
+
+
+@frozen
+class Precision:
+    """How networks compute: in bfloat16 where the hardware multiplies it fast, else in float32.
+
+    Weights, losses and optimisers are float32 always; networks and images are channels_last.
+    """
+
+    device: torch.device
+    bf16: bool
+
+    @classmethod
+    def choose(cls, setting: str, device: torch.device) -> Precision:
+        """Resolve "auto", "bf16" or "fp32" for a device."""
+        return cls(device, _has_fast_bf16(device) if setting == "auto" else setting == "bf16")
+
+    @property
+    def name(self) -> str:
+        return "bf16" if self.bf16 else "fp32"
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which networks (and nothing else) run."""
+        if self.bf16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device, channels_last."""
+        network.to(self.device)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def outputs(self, result: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+        """Name a network's outputs and bring them back to float32."""
+        named = result if isinstance(result, dict) else {"image": result}
+        return {name: value.float() for name, value in named.items()}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" takes a GPU where there is one.
+
+    Raises:
+        RecipeError: there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise RecipeError(f"--device {name}: not to be had here ({reason})") from error
+    return device
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+    return False

@@ -1,0 +1,112 @@
+"""Progress of long work: a bar with rate and remaining time, plain lines where nobody watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as RichProgress,
+)
+from rich.text import Text
+
+T = TypeVar("T")
+
+PLAIN_EVERY_S = 10.0
+console = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line for the person at the keyboard, above any running bar."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """`0:42`, `12:05`, `3:20:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f} {task.fields['unit']}/s", style="cyan")
+
+
+class Progress:
+    """Progress of `total` units; `total` None is work whose end is not known."""
+
+    def __init__(self, label: str, total: int | None, unit: str = "images", done: int = 0) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done = self.before = done
+        self.started = self.spoken = time.monotonic()
+        self._bar = None
+        if console.is_terminal and not console.is_dumb_terminal:
+            self._bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                _Rate(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=console,
+            )
+            self._task = self._bar.add_task(label, total=total, completed=done, unit=unit, note="")
+
+    def __enter__(self) -> Progress:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+        elif kind is None and time.monotonic() - self.started > PLAIN_EVERY_S:
+            self._speak("")
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """`count` more units are done; `note` stands at the line's end."""
+        self.done += count
+        if self._bar:
+            self._bar.update(self._task, advance=count, note=note)
+        elif time.monotonic() - self.spoken > PLAIN_EVERY_S:
+            self._speak(note)
+
+    def _speak(self, note: str) -> None:
+        self.spoken = time.monotonic()
+        rate = (self.done - self.before) / (self.spoken - self.started)
+        parts = [f"{self.label}: {self.done}"]
+        if self.total is not None:
+            parts[0] += f"/{self.total}"
+        parts.append(f"{rate:.3g} {self.unit}/s")
+        if self.total is not None and rate and self.done < self.total:
+            parts.append(f"{duration((self.total - self.done) / rate)} left")
+        say(" · ".join([*parts, note] if note else parts))
+
+
+def track(
+    items: Iterable[T], *, label: str, total: int | None = None, unit: str = "images"
+) -> Iterator[T]:
+    """Pass `items` on, showing how many have gone by."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    with Progress(label, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.advance()

@@ -1,0 +1,328 @@
+"""Recipes: TOML in, a checked experiment out, or every mistake at once.
+
+A profile is a patch inside the recipe, `--set` one from outside. In both, a list of tables is
+addressed by name: `stages.gan.epochs = 2`, `hooks.samples.count = 4`; a name that a list of
+components lacks is added to it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal
+
+import attrs
+from annotated_types import Ge, Gt, Interval, Len
+from attrs import Factory, frozen
+
+from frx.build import Table, Use, component_field, converter_for
+from frx.errors import RecipeError
+from frx.registry import GROUPS, nearest
+from frx.strict import Mistake, mistakes_in
+from frx.toml_lines import Path, key_lines, key_text
+
+DATA_KINDS = ("augmentation", "dataset", "degradation")
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+
+
+@frozen(kw_only=True)
+class Data:
+    """Where images come from and how they are dealt out."""
+
+    dataset: Annotated[Use, "dataset"] = component_field()
+    split: tuple[Fraction, Fraction, Fraction] = (0.8, 0.1, 0.1)
+    split_seed: int = 42
+    groups_file: str | None = None
+    on_bad: Literal["error", "skip"] = "error"
+    cache: Literal["memory", "disk", "none"] = "memory"
+    workers: Annotated[int, Ge(0)] = 0
+
+
+@frozen(kw_only=True)
+class LossTerm:
+    """weight · loss(outputs[on], batch[target])."""
+
+    loss: Annotated[Use, "loss"] = component_field()
+    name: str | None = None
+    on: str = "image"
+    target: str = "clean"
+    weight: Annotated[float, Ge(0)] = 1.0
+
+    @property
+    def label(self) -> str:
+        return self.name or self.loss.name
+
+
+# What a stage uses where its table does not say.
+STAGE_DEFAULTS = {"trainer": "supervised", "optimizer": "adam", "schedule": "constant"}
+
+
+@frozen(kw_only=True)
+class Stage:
+    """One training: so many epochs of one trainer."""
+
+    name: str
+    epochs: Annotated[int, Ge(1)]
+    batch_size: Annotated[int, Ge(1)] = 16
+    trainer: Annotated[Use, "trainer"]
+    losses: Annotated[list[LossTerm], Len(1)]
+    optimizer: Annotated[Use, "optimizer"]
+    optimizers: dict[str, Annotated[Use, "optimizer"]] = Factory(dict)
+    schedule: Annotated[Use, "schedule"]
+    accumulate: Annotated[int, Ge(1)] = 1
+    clip_norm: Annotated[float, Gt(0)] | None = None
+    validate_every_epochs: Annotated[int, Ge(1)] = 1
+    start_from: Literal["best", "last"] = "best"
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """A whole experiment."""
+
+    name: str
+    seed: Annotated[int, Ge(0)] = 42
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    data: Data
+    sets: dict[str, Data] = Factory(dict)
+    augmentations: list[Annotated[Use, "augmentation"]] = Factory(list)
+    degradations: list[Annotated[Use, "degradation"]] = Factory(list)
+    model: Annotated[Use, "model"]
+    stages: Annotated[list[Stage], Len(1)]
+    metrics: list[Annotated[Use, "metric"]] = Factory(list)
+    hooks: list[Annotated[Use, "hook"]] = Factory(list)
+
+    def table(self) -> dict[str, Any]:
+        """The recipe as plain TOML values, every default spelled out; None is left out."""
+        table: dict[str, Any] = _table(self)
+        return table
+
+
+for _class in (Data, LossTerm, Stage, Recipe):
+    attrs.resolve_types(_class, include_extras=True)
+
+
+def load(
+    path: FilePath,
+    *,
+    profiles: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    kinds: Iterable[str] = GROUPS,
+) -> Recipe:
+    """Read a recipe, apply profiles and `key=value` overrides, check everything.
+
+    Components of kinds outside `kinds` stay None, unread and unimported.
+
+    Raises:
+        RecipeError: with one line a mistake, `file:line: key: what is wrong`.
+    """
+    text = _read(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    places = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
+    known = document.pop("profiles", {})
+    patches: list[tuple[Path, Any, dict[Path, str]]] = []
+    for profile in profiles:
+        if profile not in known:
+            raise RecipeError(f"{path}: no profile {profile!r}; {nearest(profile, known)}")
+        patches.append((("profiles", profile), known[profile], places))
+    for override in overrides:
+        patch, place = _override(override)
+        patches.append(((), patch, place))
+    document = _tables(document)
+    mistakes: list[Mistake] = []
+    for prefix, patch, source in patches:
+        _merge(document, patch, (), prefix, places, source, mistakes)
+    stages = document.get("stages")
+    for stage in stages if isinstance(stages, list) else ():
+        for key, name in STAGE_DEFAULTS.items():
+            if isinstance(stage, Table):
+                stage.setdefault(key, Table(use=name))
+    return _structure(document, places, path, mistakes, kinds)
+
+
+def _read(path: FilePath) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+        raise RecipeError(f"{path}: no such recipe; {nearest(path.name, siblings)}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+
+
+def _override(text: str) -> tuple[dict[str, Any], dict[Path, str]]:
+    """`a.b=value` as a table; a value that is not TOML is taken as a text."""
+    key, equals, value = text.partition("=")
+    place = f"--set {text}"
+    if not equals or not re.fullmatch(r"\s*[\w-]+(\.[\w-]+)*\s*", key):
+        raise RecipeError(f"{place}: expected key=value, such as data.size=64")
+    try:
+        patch = tomllib.loads(f"{key.strip()} = {value}")
+    except tomllib.TOMLDecodeError:
+        quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
+        try:
+            patch = tomllib.loads(f'{key.strip()} = "{quoted}"')
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{place}: {error}") from error
+    places: dict[Path, str] = {}
+    _place_all(patch, (), (), {(): place}, places)
+    return patch, places
+
+
+def _tables(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Table({key: _tables(item) for key, item in value.items()})
+    return [_tables(item) for item in value] if isinstance(value, list) else value
+
+
+def _merge(
+    target: Any,
+    patch: dict[str, Any],
+    at: Path,
+    patch_at: Path,
+    places: dict[Path, str],
+    source: dict[Path, str],
+    mistakes: list[Mistake],
+) -> None:
+    """Lay `patch` over `target`, noting where each new value was written."""
+    if isinstance(target, Table) and patch.get("use", target.get("use")) != target.get("use"):
+        target.inherited = frozenset(target) - {"use"}
+    for key, value in patch.items():
+        new = (*patch_at, key)
+        place: str | int = key
+        if isinstance(target, list):
+            position = _position(target, key)
+            if position is None and at == ("stages",):
+                names = [stage.get("name", "?") for stage in target if isinstance(stage, dict)]
+                mistakes.append(Mistake((*at, key), f"no such stage; {nearest(key, names)}"))
+                places[(*at, key)] = source[new]
+                continue
+            if position is None:
+                target.append(Table(use=key))
+                position = len(target) - 1
+                places[(*at, position)] = places[(*at, position, "use")] = source[new]
+            place = position
+        here = (*at, place)
+        current = target[place] if isinstance(target, list) else target.get(place)
+        if isinstance(value, dict) and isinstance(current, dict | list):
+            _merge(current, value, here, new, places, source, mistakes)
+            continue
+        target[place] = _tables(copy.deepcopy(value))
+        if isinstance(target, Table):
+            target.inherited -= {key}
+        for stale in [p for p in places if p[: len(here)] == here]:
+            del places[stale]
+        places[here] = source[new]
+        if isinstance(value, dict | list):
+            _place_all(value, here, new, source, places)
+
+
+def _position(tables: list[Any], key: str) -> int | None:
+    """The element that is called `key`: by its name, by what it uses, or by its number."""
+    for label in ("name", "use"):
+        for number, table in enumerate(tables):
+            if isinstance(table, dict) and table.get(label) == key:
+                return number
+    return int(key) if key.isdigit() and int(key) < len(tables) else None
+
+
+def _place_all(
+    value: Any, at: Path, source_at: Path, source: dict[Path, str], places: dict[Path, str]
+) -> None:
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        here, there = (*at, key), (*source_at, key)
+        places[here] = source.get(there) or _place(there, source, "?")
+        if isinstance(inner, dict | list):
+            _place_all(inner, here, there, source, places)
+
+
+def _place(path: Path, places: dict[Path, str], otherwise: str) -> str:
+    """Where a key was written; for one that was not, where the table around it begins."""
+    ends = range(len(path), -1, -1)
+    return next((places[path[:end]] for end in ends if path[:end] in places), otherwise)
+
+
+def _structure(
+    document: dict[str, Any],
+    places: dict[Path, str],
+    path: FilePath,
+    mistakes: list[Mistake],
+    kinds: Iterable[str],
+) -> Recipe:
+    recipe = None
+    try:
+        recipe = converter_for(kinds).structure(document, Recipe)
+        mistakes += _beyond_types(recipe)
+    except Exception as error:
+        if isinstance(error, RecipeError):
+            raise
+        mistakes += mistakes_in(error)
+    if mistakes or recipe is None:
+        lines = sorted(
+            f"{_place(m.path, places, str(path))}: "
+            + (f"{key_text(m.path)}: {m.text}" if m.path else m.text)
+            for m in mistakes
+        )
+        raise RecipeError("\n".join(sorted(lines, key=_line_number)))
+    return recipe
+
+
+def _line_number(text: str) -> int:
+    found = re.search(r":(\d+): ", text)
+    return int(found[1]) if found else 0
+
+
+def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
+    """What no single key shows."""
+    if not re.fullmatch(r"\w[\w.-]*", recipe.name):
+        text = "may hold letters, digits, _, . and -, for a folder is named after it"
+        yield Mistake(("name",), f"{text}; got {recipe.name!r}")
+    for key, data in [
+        (("data",), recipe.data),
+        *((("sets", n), d) for n, d in recipe.sets.items()),
+    ]:
+        if abs(sum(data.split) - 1) > 1e-6:
+            yield Mistake((*key, "split"), f"must sum to 1, got {list(data.split)}")
+    for name in {"train", "val", "test"} & set(recipe.sets):
+        yield Mistake(("sets", name), "this name belongs to a split of [data]; choose another")
+    seen: set[str] = set()
+    for number, stage in enumerate(recipe.stages):
+        if stage.name in seen:
+            yield Mistake(("stages", number, "name"), f"{stage.name!r} is there twice")
+        seen.add(stage.name)
+        labels = [term.label for term in stage.losses if term.loss]
+        for position, label in enumerate(labels):
+            if label in labels[:position]:
+                where = ("stages", number, "losses", position)
+                yield Mistake(where, f'two terms are called {label!r}; give one a name = "…"')
+        if all(term.weight == 0 for term in stage.losses):
+            yield Mistake(("stages", number, "losses"), "every weight is 0: nothing to learn from")
+
+
+def _table(value: Any) -> Any:
+    if isinstance(value, Use):
+        return value.table()
+    if attrs.has(type(value)):
+        table: dict[str, Any] = {}
+        for attribute in attrs.fields(type(value)):
+            item = getattr(value, attribute.name)
+            if item is None:
+                continue
+            if attribute.metadata.get("flat"):
+                table |= item.table()
+            else:
+                table[attribute.name] = _table(item)
+        return table
+    if isinstance(value, dict):
+        return {key: _table(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_table(item) for item in value]
+    return value

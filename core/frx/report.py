@@ -1,0 +1,87 @@
+"""What a run says at its end: a table of scores on the terminal, and `report.html`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from jinja2 import Environment, PackageLoader
+from rich.console import Console
+from rich.table import Table
+
+from frx import files
+from frx.progress import duration
+from frx.recipe import Recipe
+
+COLUMNS = ("input", "restored", "gain")
+
+
+def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`scores.json` as rows: set, images, metric, region, input, restored, gain."""
+    return [
+        {
+            "set": name,
+            "images": of_set["images"],
+            "metric": metric,
+            "arrow": "↑" if found["higher_is_better"] else "↓",
+            "protocol": found["protocol"],
+            "region": region,
+            **{column: found[region][column] for column in COLUMNS},
+        }
+        for name, of_set in summary["sets"].items()
+        for metric, found in of_set["metrics"].items()
+        for region in ("whole", "damaged", "undamaged")
+        if region in found
+    ]
+
+
+def print_scores(summary: Mapping[str, Any]) -> None:
+    """Print the scores as a table on standard output."""
+    table = Table()
+    for heading in ("set", "images", "metric", "region"):
+        table.add_column(heading)
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for row in score_rows(summary):
+        numbers = [f"{row['input']:.4g}", f"{row['restored']:.4g}", f"{row['gain']:+.3g}"]
+        style = "green" if row["gain"] > 0 else "red"
+        table.add_row(
+            row["set"],
+            str(row["images"]),
+            f"{row['metric']} {row['arrow']}",
+            row["region"],
+            *numbers[:2],
+            f"[{style}]{numbers[2]}[/]",
+        )
+    Console(highlight=False).print(table)
+
+
+def write(
+    folder: Path, recipe: Recipe, record: Mapping[str, Any], summary: Mapping[str, Any]
+) -> None:
+    """Write `report.html`: one file that needs no network, every text escaped."""
+    environment = Environment(loader=PackageLoader("frx", "."), autoescape=True)
+    pictures = [
+        {"name": name, "data": _embedded(folder / "samples" / f"{name}.png")}
+        for name in summary["sets"]
+        if (folder / "samples" / f"{name}.png").exists()
+    ]
+    curves = folder / "curves.png"
+    text = environment.get_template("report.html").render(
+        recipe=recipe,
+        record=record,
+        trained=duration(record["seconds"]),
+        rows=score_rows(summary),
+        columns=COLUMNS,
+        pictures=pictures,
+        curves=_embedded(curves) if curves.exists() else None,
+        toml=tomli_w.dumps(recipe.table()),
+    )
+    files.write(folder / "report.html", text)
+
+
+def _embedded(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()

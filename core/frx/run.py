@@ -1,0 +1,311 @@
+"""A run: the state of an experiment while it trains, and the loop.
+
+Hooks and trainers see one object, `Run`. What is not in `Run.state()` does not survive a kill.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import torch
+from attrs import Factory, define, field
+from torch import Tensor, nn
+
+from frx.build import call
+from frx.data import Batch, Samples, Subset, batches, epoch_order
+from frx.errors import DivergedError, RecipeError
+from frx.evaluate import NamedMetric
+from frx.precision import Precision
+from frx.randomness import seed_of
+from frx.recipe import Recipe, Stage
+from frx.terms import Terms
+
+if TYPE_CHECKING:
+    from frx.specs import Augmentation, Degradation, Trainer
+
+# Validation needs no gradients, so a batch of it takes far less memory than one of training.
+VALIDATION_BATCH = 16
+
+
+@define(eq=False)
+class Network:
+    """A trained network with the optimiser that moves it."""
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    base_rates: list[float]
+    pending: int = 0  # batches whose gradients wait for the next step
+
+    @classmethod
+    def of(cls, module: nn.Module, optimizer: torch.optim.Optimizer) -> Network:
+        """Note the optimiser's learning rates, from which the schedule goes out."""
+        return cls(module, optimizer, [group["lr"] for group in optimizer.param_groups])
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimiser and unfinished gradients."""
+        gradients = (
+            {name: p.grad for name, p in self.module.named_parameters() if p.grad is not None}
+            if self.pending
+            else {}
+        )
+        return {
+            "weights": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "pending": self.pending,
+            "gradients": gradients,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.module.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.pending = state["pending"]
+        for name, parameter in self.module.named_parameters():
+            if name in state["gradients"]:
+                parameter.grad = state["gradients"][name].to(parameter.device)
+
+
+@define
+class Position:
+    """How far a run has come."""
+
+    stage: int = 0
+    epoch: int = 0  # whole epochs of this stage
+    batch: int = 0  # batches of the epoch under way
+    step: int = 0  # batches of the whole run
+    stop: str | None = None  # why the stage ends before its last epoch
+    best: float = math.inf  # the stage's lowest validation loss …
+    best_epoch: int = 0  # … and after which epoch it was reached
+
+
+@define(eq=False)
+class Run:
+    """State of an experiment; the only thing that hooks and trainers see."""
+
+    recipe: Recipe
+    folder: Path
+    precision: Precision
+    sets: dict[str, Subset]
+    hook: Any
+    degradations: list[Degradation]
+    augmentations: list[Augmentation]
+    model: nn.Module
+    losses_by_stage: list[Terms]
+    metrics: list[NamedMetric]
+    hooks: dict[str, Any] = Factory(dict)
+    position: Position = Factory(Position)
+    networks: dict[str, Network] = Factory(dict)
+    trainer: Trainer = field(init=False)
+    schedule: Any = field(init=False)
+    log: Mapping[str, Tensor] = Factory(dict)
+    batch: Batch | None = None
+    validation: dict[str, float] = Factory(dict)
+    best_weights: dict[str, Tensor] | None = None
+    best_changed: bool = False
+    bad_images: dict[str, str] = Factory(dict)
+
+    @property
+    def device(self) -> torch.device:
+        return self.precision.device
+
+    @property
+    def stage(self) -> Stage:
+        """The stage under way."""
+        return self.recipe.stages[self.position.stage]
+
+    @property
+    def losses(self) -> Terms:
+        """The loss terms of the stage under way."""
+        return self.losses_by_stage[self.position.stage]
+
+    @property
+    def step(self) -> int:
+        """Batches trained on so far, over all stages."""
+        return self.position.step
+
+    @property
+    def epoch_batches(self) -> int:
+        """How many batches an epoch of this stage has."""
+        return math.ceil(len(self.sets["train"]) / self.stage.batch_size)
+
+    def samples(self, name: str) -> Samples:
+        """The set called `name`, damaged as the recipe says."""
+        varied = self.augmentations if name == "train" else ()
+        return Samples(self.sets[name], self.recipe.seed, self.degradations, varied)
+
+    def forward(self, name: str, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Named outputs (float32) of a network for the batch entries that it asks for."""
+        with self.precision.autocast():
+            result = call(self.networks[name].module, batch)
+        return self.precision.outputs(result)
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Let the network `name` learn from `loss`: the only way to step a network.
+
+        Raises:
+            DivergedError: the loss or a gradient is not finite; no weight has been touched.
+        """
+        network = self.networks[name]
+        (loss / self.stage.accumulate).backward()  # type: ignore[no-untyped-call]
+        network.pending += 1
+        parameters = [p for p in network.module.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if not torch.isfinite(loss.detach() + norm):
+            raise self._diverged(name, loss)
+        if network.pending < self.stage.accumulate:
+            return
+        if self.stage.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.stage.clip_norm, norm)
+        done = self.position.epoch + self.position.batch / self.epoch_batches
+        factor = self.schedule(done, self.stage.epochs)
+        for group, rate in zip(network.optimizer.param_groups, network.base_rates, strict=True):
+            group["lr"] = rate * factor
+        network.optimizer.step()
+        network.optimizer.zero_grad(set_to_none=True)
+        network.pending = 0
+
+    def _diverged(self, name: str, loss: Tensor) -> DivergedError:
+        images = ", ".join(self.batch.names[:4]) if self.batch else "?"
+        what = "loss" if not torch.isfinite(loss) else "gradient"
+        return DivergedError(
+            f"stage {self.stage.name}, step {self.step + 1}: the {what} of {name} is "
+            f"{loss.item():.4g}, not finite, and no weight was changed; the batch begins with "
+            f"{images}; a lower learning rate or clip_norm = 1 often helps"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on bit for bit."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "position": attrs.asdict(self.position),
+            "networks": {name: network.state() for name, network in self.networks.items()},
+            "random": random,
+            "bad_images": dict(self.bad_images),
+            "hooks": {
+                name: hook.state_dict()
+                for name, hook in self.hooks.items()
+                if hasattr(hook, "state_dict")
+            },
+        }
+
+    def load(self, state: dict[str, Any], best: dict[str, Tensor] | None) -> None:
+        """Go on where `state` was taken."""
+        self.position = Position(**state["position"])
+        self.begin_stage()
+        for name, network in self.networks.items():
+            network.load(state["networks"][name])
+        self.best_weights = best
+        self.bad_images = state["bad_images"]
+        for name, hook in self.hooks.items():
+            if hasattr(hook, "load_state_dict"):
+                hook.load_state_dict(state["hooks"][name])
+        torch.set_rng_state(state["random"]["cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+
+    def begin_stage(self) -> None:
+        """Make the trainer, its networks' optimisers and the schedule of the stage."""
+        stage = self.stage
+        torch.manual_seed(seed_of(self.recipe.seed, "stage", stage.name))
+        self.trainer = self.hook.frx_make_trainer(run=self, stage=stage)
+        modules = self.trainer.networks()
+        for name in stage.optimizers.keys() - modules.keys():
+            known = ", ".join(sorted(modules))
+            raise RecipeError(f"stage {stage.name}: optimizers.{name}: no such network ({known})")
+        for module in modules.values():
+            self.precision.place(module)
+        self.networks = {
+            name: Network.of(
+                module, stage.optimizers.get(name, stage.optimizer).build()(module.parameters())
+            )
+            for name, module in modules.items()
+        }
+        self.schedule = stage.schedule.build()
+
+
+def train(run: Run) -> None:
+    """Train all stages from where the run stands to the end."""
+    run.hook.frx_run_start(run=run)
+    if not run.networks:
+        run.begin_stage()
+    while True:
+        _train_stage(run)
+        if run.position.stage + 1 == len(run.recipe.stages):
+            break
+        start_from_best = run.recipe.stages[run.position.stage + 1].start_from == "best"
+        if start_from_best and run.best_weights is not None:
+            run.model.load_state_dict(run.best_weights)
+        run.position = Position(run.position.stage + 1, step=run.position.step)
+        run.begin_stage()
+    run.hook.frx_run_end(run=run)
+
+
+def _train_stage(run: Run) -> None:
+    run.hook.frx_stage_start(run=run)
+    position = run.position
+    while position.epoch < run.stage.epochs and position.stop is None:
+        _train_epoch(run)
+        position.epoch += 1
+        position.batch = 0
+        last = position.epoch == run.stage.epochs
+        if last or position.epoch % run.stage.validate_every_epochs == 0:
+            run.validation = validate(run)
+            if run.validation["loss"] < position.best:
+                position.best, position.best_epoch = run.validation["loss"], position.epoch
+                run.best_weights = {
+                    key: value.detach().to("cpu", copy=True)
+                    for key, value in run.model.state_dict().items()
+                }
+                run.best_changed = True
+            run.hook.frx_validation_end(run=run)
+        run.hook.frx_epoch_end(run=run)
+    run.hook.frx_stage_end(run=run)
+
+
+def _train_epoch(run: Run) -> None:
+    position = run.position
+    epoch = position.epoch + sum(s.epochs for s in run.recipe.stages[: position.stage])
+    subset = run.sets["train"]
+    order = epoch_order(run.recipe.seed, epoch, subset.indices)
+    for network in run.networks.values():
+        network.module.train()
+    feed = batches(
+        run.samples("train"),
+        order,
+        run.stage.batch_size,
+        run.device,
+        epoch=epoch,
+        skip=position.batch,
+    )
+    for batch in feed:
+        run.batch = batch
+        run.bad_images |= dict(batch.bad)
+        run.log = run.trainer.step(run, batch) if batch.size else {}
+        position.batch += 1
+        position.step += 1
+        run.hook.frx_step_end(run=run)
+
+
+@torch.no_grad()
+def validate(run: Run) -> dict[str, float]:
+    """Mean over the images of "val" of each loss term, and "loss", their sum."""
+    module = run.networks["model"].module.eval()
+    totals: dict[str, Tensor] = {}
+    images = 0
+    subset = run.sets["val"]
+    for batch in batches(run.samples("val"), subset.indices, VALIDATION_BATCH, run.device):
+        run.bad_images |= dict(batch.bad)
+        if not batch.size:
+            continue
+        for label, value in run.losses(run.forward("model", batch), batch).items():
+            totals[label] = totals.get(label, torch.zeros_like(value)) + value * batch.size
+        images += batch.size
+    module.train()
+    means = {label: total.item() / images for label, total in totals.items()}
+    return {"loss": sum(means.values()), **means}

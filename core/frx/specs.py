@@ -1,0 +1,202 @@
+"""What a component must look like, and what a lifecycle hook may listen to.
+
+Components are nouns: classes or functions found through entry points. Their keyword-only
+parameters are options, set by a recipe and checked against the annotation (bounds come from
+`annotated_types`: `sigma: Annotated[float, Ge(0)]`). Everything positional is run-time data, handed
+over by parameter name. Nothing here is a base class: a component that has the shape is one.
+
+Pictures: uint8, height × width × 3, RGB, until they reach the device; there a batch is float32
+[B, 3, H, W] in 0..1. Masks: uint8 [H, W] with 255 (on the device [B, 1, H, W] with 1) = destroyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from frx.build import Use
+    from frx.recipe import Stage
+    from frx.run import Run
+
+    Picture = NDArray[np.uint8]
+    Pictures = Mapping[str, Picture]
+    Batch = Mapping[str, Tensor]
+
+hookspec = pluggy.HookspecMarker("frx")
+hookimpl = pluggy.HookimplMarker("frx")
+
+
+class Degradation(Protocol):
+    """Damages one image."""
+
+    def __call__(
+        self, image: Picture, rng: np.random.Generator
+    ) -> Picture | tuple[Picture, Picture]:
+        """Return a new image [H, W, 3], or that and a mask [H, W]; leave `image` as it was."""
+
+
+class Augmentation(Protocol):
+    """Varies a training sample before it is damaged."""
+
+    def __call__(self, pictures: Pictures, rng: np.random.Generator) -> dict[str, Picture]:
+        """Change all named pictures ("clean", maybe "degraded" and "mask") in the same way."""
+
+
+class Dataset(Protocol):
+    """Images by number."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def name(self, index: int) -> str:
+        """The sample's own id: unique, the same in every session; seeds its damage."""
+
+    def __getitem__(self, index: int) -> dict[str, Picture]:
+        """Pictures by name: "clean", and where the data has them "degraded" and "mask"."""
+
+    def splits(self) -> dict[str, NDArray[np.int64]]:
+        """Sample numbers by split ("train", "val", "test", …) where the data says; else empty."""
+
+    def groups(self) -> NDArray[np.int64] | None:
+        """A number a sample: equal numbers (one identity, one source file) stay in one split."""
+
+    def fingerprint(self) -> str:
+        """Changes when the data changes; stored with every checkpoint."""
+
+
+class Model(Protocol):
+    """A network: an `nn.Module` whose forward names the tensors it wants."""
+
+    def forward(self, *data: Tensor) -> Tensor | dict[str, Tensor]:
+        """Return the restored image [B, 3, H, W] in 0..1, or named outputs with one "image"."""
+
+
+class Loss(Protocol):
+    """What training makes small."""
+
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Return one number, differentiable, least where `restored` equals `clean`."""
+
+
+class Metric(Protocol):
+    """What a restored image is judged by."""
+
+    higher_is_better: ClassVar[bool]
+    protocol: str
+
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Return one number an image, [B]; a metric that asks for `region` can be scored by it."""
+
+
+class Trainer(Protocol):
+    """One way of turning a batch into optimiser steps."""
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The trained networks by name; each gets an optimiser and a checkpoint entry."""
+
+    def step(self, run: Run, batch: Batch) -> dict[str, Tensor]:
+        """Call `run.update` for each network that learns now; return named losses to log."""
+
+
+class Optimizer(Protocol):
+    """A rule by which weights follow their gradients."""
+
+    def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return a torch optimiser over `parameters`."""
+
+
+class Schedule(Protocol):
+    """How the learning rate moves over a stage."""
+
+    def __call__(self, epoch: float, epochs: int) -> float:
+        """Return the factor on the learning rate when `epoch` (with fraction) are done."""
+
+
+class Hook(Protocol):
+    """A listener of a run: any of the `frx_…` methods below, marked with `frx.hookimpl`."""
+
+
+COMPONENT_KINDS: dict[type, str] = {
+    Augmentation: "augmentation",
+    Dataset: "dataset",
+    Degradation: "degradation",
+    Hook: "hook",
+    Loss: "loss",
+    Metric: "metric",
+    Model: "model",
+    Optimizer: "optimizer",
+    Schedule: "schedule",
+    Trainer: "trainer",
+}
+
+
+class DatasetSpecs:
+    """How a data set comes to be."""
+
+    @hookspec(firstresult=True)
+    def frx_make_dataset(self, run: Any, spec: Use) -> Dataset | None:
+        """Asked once for each data set a run reads; the first answer that is not None is taken."""
+
+
+class TrainerSpecs:
+    """How a trainer comes to be."""
+
+    @hookspec(firstresult=True)
+    def frx_make_trainer(self, run: Run, stage: Stage) -> Trainer | None:
+        """Asked at the start of each stage; the first answer that is not None is taken."""
+
+
+class LifecycleSpecs:
+    """What happens in a run, in this order:
+
+    run_start
+    for each stage:  stage_start
+        for each epoch:
+            for each batch:  trainer.step → step_end
+            validation_end → epoch_end → checkpoint_saved
+        stage_end
+    run_end
+    """
+
+    @hookspec
+    def frx_run_start(self, run: Run) -> None:
+        """Before the first stage, after a checkpoint (if there is one) has been read."""
+
+    @hookspec
+    def frx_stage_start(self, run: Run) -> None:
+        """Before a stage's first step, or before it goes on; `run.stage` is current."""
+
+    @hookspec
+    def frx_step_end(self, run: Run) -> None:
+        """After every batch; `run.step` and `run.log` are current."""
+
+    @hookspec
+    def frx_validation_end(self, run: Run) -> None:
+        """After each epoch's validation; its means are in `run.validation`."""
+
+    @hookspec
+    def frx_epoch_end(self, run: Run) -> None:
+        """After an epoch's validation, before its checkpoint is saved."""
+
+    @hookspec
+    def frx_checkpoint_saved(self, run: Run) -> None:
+        """After a checkpoint is safe on disk."""
+
+    @hookspec
+    def frx_stage_end(self, run: Run) -> None:
+        """After a stage's last epoch."""
+
+    @hookspec
+    def frx_run_end(self, run: Run) -> None:
+        """After the last stage, before the final evaluation."""
+
+
+HOOK_SPECS: Iterable[type] = (DatasetSpecs, TrainerSpecs, LifecycleSpecs)

@@ -1,0 +1,69 @@
+"""Loss terms: what a recipe's `[[stages.losses]]` tables become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, frozen
+from torch import Tensor, nn
+
+from frx.build import call
+from frx.errors import RecipeError
+from frx.precision import Precision
+from frx.recipe import LossTerm
+
+
+@frozen(eq=False)
+class Term:
+    """weight · loss(outputs[on], batch[target]); other data a loss asks for come by name."""
+
+    label: str
+    loss: Callable[..., Tensor]
+    on: str
+    target: str
+    weight: float
+
+    def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The weighted loss of one batch.
+
+        Raises:
+            RecipeError: the model has no such output, or the batch no such target.
+        """
+        for kind, name, there in (("on", self.on, outputs), ("target", self.target, batch)):
+            if name not in there:
+                listed = ", ".join(sorted(there))
+                raise RecipeError(f"loss {self.label}: {kind} = {name!r} is not there ({listed})")
+        data = {**batch, "restored": outputs[self.on], "clean": batch[self.target]}
+        value: Tensor = call(self.loss, data)
+        return self.weight * value
+
+
+@define(eq=False)
+class Terms(Sequence[Term]):
+    """The loss terms of a stage."""
+
+    terms: list[Term]
+
+    @classmethod
+    def build(cls, recipe_terms: Sequence[LossTerm], precision: Precision) -> Terms:
+        """Make the losses; one that is a network (a perceptual loss) goes to the device, frozen."""
+        built = []
+        for term in recipe_terms:
+            loss = term.loss.build()
+            if isinstance(loss, nn.Module):
+                precision.place(loss).requires_grad_(False).eval()
+            built.append(Term(term.label, loss, term.on, term.target, term.weight))
+        return cls(built)
+
+    def __call__(
+        self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Every term's weighted loss, by its label."""
+        return {term.label: term(outputs, batch) for term in self.terms}
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.terms[index]
+
+    def __len__(self) -> int:
+        return len(self.terms)

@@ -1,0 +1,1 @@
+"""Ways of turning a batch into optimiser steps."""

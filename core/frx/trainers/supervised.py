@@ -1,0 +1,26 @@
+"""The supervised trainer."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from frx.run import Run
+from frx.terms import Terms
+
+
+class Supervised:
+    """One network, any number of loss terms on its named outputs."""
+
+    def __init__(self, model: nn.Module, losses: Terms) -> None:
+        self.model = model
+        self.losses = losses
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The model alone."""
+        return {"model": self.model}
+
+    def step(self, run: Run, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Restore the batch, sum the terms, update the model."""
+        losses = self.losses(run.forward("model", batch), batch)
+        run.update("model", sum(losses.values(), start=batch["clean"].new_zeros(())))
+        return losses

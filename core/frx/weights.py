@@ -1,0 +1,283 @@
+"""Trained weights of other people's networks: found, verified, loaded, and on request fetched.
+
+Nothing in frx downloads but `fetch`, which the command `frx fetch` calls. The cache is
+`$FRX_CACHE/weights`, or `weights` in the user's own cache folder; beside each file lies a small
+JSON note of what has been verified, so that a file is hashed once and not at every start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from frx import files
+from frx.download import Progress, download, sha256_of
+from frx.errors import BusyError, DataError, FrxError, ResourceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+LOCK_WAIT_S = 600.0
+_WRAPPERS = ("params_ema", "params", "state_dict", "net_state_dict")
+
+
+@attrs.frozen(kw_only=True)
+class KnownFile:
+    """A published file of weights: where it is, what it must hash to, what it is for."""
+
+    name: str
+    file: str
+    url: str
+    sha256: str | None
+    bytes: int | None
+    what: str
+    licence: str
+
+
+@attrs.frozen(kw_only=True)
+class Fetched:
+    """What `fetch` brought, and what its hash was compared with."""
+
+    path: Path
+    sha256: str
+    compared_with: Literal["published", "given", "nothing"]
+    new: bool
+
+
+# Each hash was found, equal, in several projects that do not depend on one another (2026).
+KNOWN: dict[str, KnownFile] = {
+    known.name: known
+    for known in (
+        KnownFile(
+            name="inception_resnet_v1",
+            file="20180402-114759-vggface2.pt",
+            url="https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+            "20180402-114759-vggface2.pt",
+            sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+            bytes=111_898_327,
+            what="face identity: InceptionResnetV1 trained on VGGFace2",
+            licence="MIT; VGGFace2 is for research",
+        ),
+        KnownFile(
+            name="edgeface_xs",
+            file="edgeface_xs_gamma_06.pt",
+            url="https://huggingface.co/Idiap/EdgeFace-XS-GAMMA/resolve/"
+            "735c1b59bdc798260e56f12533fddfe8a8c4c568/edgeface_xs_gamma_06.pt",
+            sha256="5ae7504cd9aee0a5d52c2115fd2eb66b0985dd1730f40134b5854e0cb658ce16",
+            bytes=7_170_425,
+            what="face identity: EdgeFace-XS (gamma 0.6)",
+            licence="CC BY-NC-SA 4.0",
+        ),
+        KnownFile(
+            name="edgeface_xxs",
+            file="edgeface_xxs.pt",
+            url="https://huggingface.co/Idiap/EdgeFace-XXS/resolve/"
+            "e710f4647ac4dde011c13f82224539d24800ab92/edgeface_xxs.pt",
+            sha256="5b6bac48ea660aca185be8a8ac934db2093b51259461721da53c468230bc24c9",
+            bytes=5_032_125,
+            what="face identity: EdgeFace-XXS, the smallest",
+            licence="CC BY-NC-SA 4.0",
+        ),
+    )
+}
+
+
+def weights_folder() -> Path:
+    """Where fetched weights are kept; it need not exist yet."""
+    return files.cache_folder() / "weights"
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """The file that a known name, a path or the name of a fetched file stands for.
+
+    A file in the cache is compared with its published hash, or with the one it had when it was
+    first fetched; a path of the user's own is taken as it is.
+    """
+    name = str(name_or_path)
+    known = _known(name)
+    if name not in KNOWN and (own := Path(name).expanduser()).is_file():
+        return own
+    path = weights_folder() / (known.file if known else name)
+    if path.is_file() and (known or path.parent == weights_folder()):
+        expected = (known.sha256 if known else None) or _note(path).get("trusted")
+        if expected is not None and (got := _hash_once(path)) != expected:
+            raise DataError(
+                f"{path} is damaged or another file: its SHA-256 is {got}, expected {expected}; "
+                f"delete it, then run `frx fetch {known.name if known else name}`"
+            )
+        return path
+    if known:
+        raise DataError(
+            f"the weights {known.file} are not in {weights_folder()}; run `frx fetch {known.name}` "
+            f"({(known.bytes or 0) / 1e6:.0f} MB, {known.licence}), or put the file there yourself"
+        )
+    raise DataError(
+        f"there is no weights file {name}, neither at that path nor in {weights_folder()}; "
+        f"`frx fetch` lists the known ones"
+    )
+
+
+def load_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of a PyTorch file, by name and on the CPU.
+
+    Unwraps "params_ema", "params", "state_dict" and "net_state_dict", and takes off the "module."
+    of a DataParallel. No code in the file is ever run: what is not a plain tensor is refused.
+    """
+    import torch
+
+    path = Path(path)
+    try:
+        loaded: Any
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            loaded = load_file(path, device="cpu")
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # on the pickle protocol of what is then refused
+                loaded = torch.load(path, weights_only=True, map_location="cpu")
+    except MemoryError as error:
+        raise ResourceError(f"{path} does not fit into memory") from error
+    except Exception as error:  # a damaged file raises a dozen kinds, EOFError('') among them
+        raise DataError(f"cannot read the weights in {path}: {_reason(error)}") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    tensors = (
+        {str(key): value for key, value in loaded.items() if isinstance(value, torch.Tensor)}
+        if isinstance(loaded, Mapping)
+        else {}
+    )
+    if not tensors:
+        raise DataError(f"{path} holds no named tensors, so it is not a file of weights")
+    if all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
+
+
+def fetch(
+    name: str,
+    *,
+    url: str | None = None,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+) -> Fetched:
+    """Download a known file, or `url` under a name of the user's own, into the cache.
+
+    The file gets its name only after its SHA-256 agreed with the published or given one. Where
+    there is neither, the hash it came with is noted and asked for from then on.
+    """
+    known = _known(name)
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256 := sha256.lower()):
+        raise DataError(f"--sha256 {sha256}: a SHA-256 has 64 hexadecimal digits")
+    if known is None:
+        if not re.fullmatch(r"\w[\w.+-]*", name) or not name.endswith(SUFFIXES):
+            raise DataError(
+                f"{name} is not a known file ({', '.join(KNOWN)}); a name of your own is a plain "
+                f"file name that ends in {', '.join(SUFFIXES)}"
+            )
+        if url is None:
+            raise DataError(f"{name} is not a known file ({', '.join(KNOWN)}); give its --url")
+    elif known.sha256 and sha256 and sha256 != known.sha256:
+        raise DataError(
+            f"{known.name} is known to have SHA-256 {known.sha256}; fetch a different file under "
+            f"a different name"
+        )
+    published = known.sha256 if known else None
+    path = weights_folder() / (known.file if known else name)
+    try:
+        return _fetch(path, url or (known.url if known else ""), published, sha256, known, progress)
+    except FrxError as error:
+        if isinstance(error, BusyError):
+            raise
+        raise type(error)(f"{name} was not fetched: {error}. (Its place is {path}.)") from error
+
+
+def _fetch(
+    path: Path,
+    url: str,
+    published: str | None,
+    given: str | None,
+    known: KnownFile | None,
+    progress: Progress | None,
+) -> Fetched:
+    from filelock import FileLock, Timeout
+
+    expected = published or given
+    compared: Literal["published", "given", "nothing"] = (
+        "published" if published else "given" if given else "nothing"
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_WAIT_S):
+            if path.is_file():
+                got, wanted = _hash_once(path), expected or _note(path).get("trusted")
+                if got == wanted:
+                    return Fetched(path=path, sha256=got, compared_with=compared, new=False)
+            if os.environ.get("FRX_OFFLINE", "") not in ("", "0"):
+                raise ResourceError("FRX_OFFLINE is set, so frx does not touch the network")
+            part = path.with_name(f"{path.name}.part")
+            size = known.bytes if known else None
+            got = download(url, part, sha256=expected, size=size, progress=progress)
+            part.replace(path)
+            _write_note(path, got, trusted=got, url=url)
+            return Fetched(path=path, sha256=got, compared_with=compared, new=True)
+    except Timeout as error:
+        raise BusyError(f"another process has been fetching {path.name} for long") from error
+    except OSError as error:
+        raise ResourceError(f"cannot write in {path.parent}: {error.strerror or error}") from error
+
+
+def _known(name: str) -> KnownFile | None:
+    """By frx's own name for it, or by the name of the file."""
+    return KNOWN.get(name) or next((k for k in KNOWN.values() if k.file == name), None)
+
+
+def _hash_once(path: Path) -> str:
+    """The file's SHA-256, taken from its note while size and time of change are the noted ones."""
+    stat, note = path.stat(), _note(path)
+    if (note.get("bytes"), note.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+        return str(note.get("sha256"))
+    got = sha256_of(path)
+    _write_note(path, got, **{key: note[key] for key in ("trusted", "url") if key in note})
+    return got
+
+
+def _note(path: Path) -> dict[str, Any]:
+    try:
+        note = json.loads(_note_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _write_note(path: Path, sha256: str, **more: str) -> None:
+    stat = path.stat()
+    note = {"sha256": sha256, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns} | more
+    # a cache that others maintain may be read-only; then the hash is taken each time
+    with contextlib.suppress(ResourceError, OSError):
+        files.write(_note_path(path), json.dumps(note, indent=1))
+
+
+def _note_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _reason(error: Exception) -> str:
+    """One line; torch itself would advise to load a suspicious file unsafely."""
+    text = str(error)
+    if "Weights only load failed" in text:
+        asked = re.search(r"GLOBAL (\S+)", text)
+        return f"it asks for {asked[1] if asked else 'code'}, and weights may hold tensors only"
+    if not text or isinstance(error, EOFError):
+        return "it is empty or cut off"
+    return text.splitlines()[0].rstrip(".")

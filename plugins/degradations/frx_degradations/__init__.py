@@ -1,0 +1,1 @@
+"""The degradations that come with frx, one file each."""

@@ -1,0 +1,1 @@
+"""The metrics that come with frx, one file each."""

@@ -1,0 +1,599 @@
+"""Every kind of picture file is read right, or refused in one sentence that names it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from frx import images
+from frx.errors import DataError, ResourceError
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+ROWS, COLUMNS = np.mgrid[:12, :16]
+COLORS = np.stack([COLUMNS * 17, ROWS * 23, (COLUMNS + ROWS) * 9], axis=-1).astype(np.uint8)
+GRAY = (COLUMNS * 17).astype(np.uint8)
+DEEP = (COLUMNS * 4369).astype(np.uint16)  # 0 … 65,535
+ALPHA = (ROWS * 23).astype(np.uint8)
+
+
+def encoded(picture: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(depth: int, color_type: int, rows: np.ndarray, *extra: tuple[bytes, bytes]) -> bytes:
+    """A PNG of bit depths that Pillow cannot write."""
+    raw = b"".join(b"\0" + row.tobytes() for row in rows.astype(rows.dtype.newbyteorder(">")))
+    header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], depth, color_type, 0, 0, 0)
+    return png_of((b"IHDR", header), *extra, (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+
+
+def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def png_header(width: int, height: int) -> bytes:
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return png_of((b"IHDR", size), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+
+
+def tiff(body: bytes, width: int, height: int, bits: int, photometric: int) -> bytes:
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric}
+    tags |= {273: 8, 277: 1, 278: height, 279: len(body)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory
+
+
+def exif(orientation: int, big: bool = False) -> bytes:
+    order = ">" if big else "<"
+    artist = b"Ada Lovelace\0"
+    fields = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    fields += struct.pack(order + "HHII", 0x013B, 2, len(artist), 8 + 2 + 24 + 4)
+    mark = b"MM\0*" if big else b"II*\0"
+    return b"Exif\0\0" + mark + struct.pack(order + "IH", 8, 2) + fields + bytes(4) + artist
+
+
+def gray_rgb(gray: np.ndarray) -> np.ndarray:
+    return np.repeat(gray[..., None], 3, axis=2).astype(np.uint8)
+
+
+RGBA = np.dstack([COLORS, ALPHA])
+PALETTE = Image.fromarray(COLORS).quantize(8)
+PALETTE_COLORS = np.array(PALETTE.convert("RGB"))
+PALETTE_CLEAR = np.where(np.array(PALETTE) == 3, 0, 255)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+CMYK = Image.fromarray(COLORS).convert("CMYK")
+FRAMES = {
+    "save_all": True,
+    "append_images": [Image.fromarray(255 - COLORS), Image.fromarray(COLORS // 2)],
+}
+NOTE_16 = "16 bits a channel reduced to 8"
+
+# name: (file, pixels, alpha, gray, notes)
+EXACT: dict[str, tuple[bytes, np.ndarray, np.ndarray | None, bool, tuple[str, ...]]] = {
+    "rgb.png": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
+    "rgb.bmp": (encoded(COLORS, "BMP"), COLORS, None, False, ()),
+    "rgb.tif": (encoded(COLORS, "TIFF"), COLORS, None, False, ()),
+    "lzw.tif": (encoded(COLORS, "TIFF", compression="tiff_lzw"), COLORS, None, False, ()),
+    "rgb.webp": (encoded(COLORS, "WEBP", lossless=True), COLORS, None, False, ()),
+    "misnamed.jpg": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
+    "gray.png": (encoded(GRAY, "PNG"), gray_rgb(GRAY), None, True, ()),
+    "gray.gif": (encoded(GRAY, "GIF"), gray_rgb(GRAY), None, True, ()),
+    "one_bit.png": (
+        encoded(Image.fromarray(GRAY > 99), "PNG"),
+        gray_rgb(255 * (GRAY > 99)),
+        None,
+        True,
+        (),
+    ),
+    "gray_alpha.png": (
+        encoded(np.dstack([GRAY, ALPHA]), "PNG"),
+        gray_rgb(GRAY),
+        ALPHA,
+        True,
+        (),
+    ),
+    "gray_clear_value.png": (
+        encoded(GRAY, "PNG", transparency=34),
+        gray_rgb(GRAY),
+        np.where(GRAY == 34, 0, 255),
+        True,
+        (),
+    ),
+    "rgba.png": (encoded(RGBA, "PNG"), COLORS, ALPHA, False, ()),
+    "rgba.webp": (encoded(RGBA, "WEBP", lossless=True, exact=True), COLORS, ALPHA, False, ()),
+    "rgba.tif": (encoded(RGBA, "TIFF"), COLORS, ALPHA, False, ()),
+    "rgb_clear_color.png": (
+        encoded(COLORS, "PNG", transparency=(17, 23, 18)),
+        COLORS,
+        np.where((COLORS == (17, 23, 18)).all(axis=2), 0, 255),
+        False,
+        (),
+    ),
+    "palette.png": (encoded(PALETTE, "PNG"), PALETTE_COLORS, None, False, ()),
+    "palette_clear.png": (
+        encoded(PALETTE, "PNG", transparency=3),
+        PALETTE_COLORS,
+        PALETTE_CLEAR,
+        False,
+        (),
+    ),
+    "palette_alphas.png": (
+        encoded(PALETTE, "PNG", transparency=bytes(range(0, 240, 30))),
+        PALETTE_COLORS,
+        np.array(PALETTE) * 30,
+        False,
+        (),
+    ),
+    "palette.gif": (encoded(PALETTE, "GIF"), PALETTE_COLORS, None, False, ()),
+    "gray16.png": (encoded(DEEP, "PNG"), gray_rgb(DEEP >> 8), None, True, (NOTE_16,)),
+    "gray16_clear_value.png": (
+        png(16, 0, DEEP, (b"tRNS", struct.pack(">H", 8738))),
+        gray_rgb(DEEP >> 8),
+        np.where(DEEP == 8738, 0, 255),
+        True,
+        (NOTE_16,),
+    ),
+    "gray16_alpha.png": (
+        png(16, 4, np.dstack([DEEP, DEEP[:, ::-1]])),
+        gray_rgb(DEEP >> 8),
+        DEEP[:, ::-1] >> 8,
+        True,
+        (NOTE_16,),
+    ),
+    "rgb16.png": (
+        png(16, 2, COLORS.astype(np.uint16) * 257 - (COLORS > 0)),
+        ((COLORS.astype(np.uint16) * 257 - (COLORS > 0)) >> 8).astype(np.uint8),
+        None,
+        False,
+        (NOTE_16,),
+    ),
+    "rgba16.png": (png(16, 6, RGBA.astype(np.uint16) * 257), COLORS, ALPHA, False, (NOTE_16,)),
+    "rgb16_clear_color.png": (
+        png(16, 2, COLORS.astype(np.uint16) * 257, (b"tRNS", struct.pack(">HHH", 17, 23, 18))),
+        COLORS,
+        None,
+        False,
+        (NOTE_16,),
+    ),
+    "gray16.tif": (encoded(DEEP, "TIFF"), gray_rgb(DEEP >> 8), None, True, (NOTE_16,)),
+    "gray16_white_is_zero.tif": (
+        tiff(DEEP.tobytes(), 16, 12, 16, 0),
+        gray_rgb(255 - (DEEP >> 8)),
+        None,
+        True,
+        (NOTE_16,),
+    ),
+    "gray_white_is_zero.tif": (
+        tiff(GRAY.tobytes(), 16, 12, 8, 0),
+        gray_rgb(255 - GRAY),
+        None,
+        True,
+        (),
+    ),
+    "gray12.tif": (
+        tiff(bytes([0xAB, 0xC1, 0x23] * 8 * 12), 16, 12, 12, 1),
+        gray_rgb(np.tile(np.array([0xAB, 0x12]), (12, 8))),
+        None,
+        True,
+        (NOTE_16,),
+    ),
+    "float01.tif": (
+        encoded(GRAY.astype(np.float32) / 255, "TIFF"),
+        gray_rgb(GRAY),
+        None,
+        True,
+        (),
+    ),
+    "pages.tif": (encoded(COLORS, "TIFF", **FRAMES), COLORS, None, False, ("first of 3 frames",)),
+    "animated.png": (encoded(COLORS, "PNG", **FRAMES), COLORS, None, False, ("first of 3 frames",)),
+    "animated.webp": (
+        encoded(COLORS, "WEBP", lossless=True, **FRAMES),
+        COLORS,
+        None,
+        False,
+        ("first of 3 frames",),
+    ),
+    "animated.gif": (
+        encoded(
+            PALETTE,
+            "GIF",
+            save_all=True,
+            append_images=[Image.fromarray(GRAY), Image.fromarray(255 - GRAY)],
+        ),
+        PALETTE_COLORS,
+        None,
+        False,
+        ("first of 3 frames",),
+    ),
+    "png_without_its_end": (encoded(COLORS, "PNG")[:-12], COLORS, None, False, ()),
+    "1x1.png": (encoded(COLORS[:1, :1], "PNG"), COLORS[:1, :1], None, False, ()),
+    "1x4000.png": (
+        encoded(np.resize(COLORS, (4000, 1, 3)), "PNG"),
+        np.resize(COLORS, (4000, 1, 3)),
+        None,
+        False,
+        (),
+    ),
+    "broken_profile.png": (
+        encoded(COLORS, "PNG", icc_profile=b"nonsense" * 9),
+        COLORS,
+        None,
+        False,
+        ("colour profile of another kind left out",),
+    ),
+    "-name with é 中 😀 and\nnewline.png": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
+    "n" * 246 + ".png": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
+}
+
+JPEG = encoded(COLORS, "JPEG")
+LARGE_JPEG = encoded(np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8), "JPEG")
+PNG = encoded(COLORS, "PNG")
+UNKNOWN = "is no picture that frx reads .*or its header is damaged"
+
+# name: (file, what the sentence says)
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "zero.jpg": (b"", r"is empty \(0 bytes\)"),
+    "text.jpg": (b"not a picture at all", UNKNOWN),
+    "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UNKNOWN),
+    "page.jpg": (b"<!doctype html><title>404</title>", UNKNOWN),
+    "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", UNKNOWN),
+    "portable.png": (b"P6 1 1 255 abc", UNKNOWN),
+    "cut_header.png": (PNG[:20], "damaged picture"),
+    "cut.png": (PNG[: len(PNG) // 2], "damaged picture .*truncated"),
+    "cut_by_one_block.jpg": (LARGE_JPEG[:-300], "damaged picture .*truncated"),
+    "cut.gif": (encoded(PALETTE, "GIF")[:-40], "damaged picture"),
+    "cut.bmp": (encoded(COLORS, "BMP")[:-40], "damaged picture"),
+    "cut.webp": (encoded(COLORS, "WEBP")[:-40], "damaged picture"),
+    "cut.tif": (encoded(COLORS, "TIFF")[:-400], "damaged picture|header"),
+    "checksum.png": (PNG[:29] + bytes(4) + PNG[33:], UNKNOWN),
+    "0x0.png": (png_header(0, 0), UNKNOWN),
+    "100k.png": (png_header(100_000, 100_000), "has 10,000 million pixels; .*up to 64 million"),
+    "12k.png": (png_header(12_000, 12_000), "has 144 million pixels|has 12000 × 12000 pixels"),
+    "9k.png": (png_header(9_000, 9_000), "has 9000 × 9000 pixels; .*up to 64 million"),
+    "bomb.gif": (
+        b"GIF89a"
+        + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0)
+        + b"!\xf9\x04\x08\0\0\0\0,"
+        + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0)
+        + b"\x08\0;",
+        "has 4,295 million pixels",
+    ),
+    "text_bomb.png": (
+        png_of(
+            (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
+            (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3_000_000))),
+            (b"IDAT", zlib.compress(bytes(4))),
+        ),
+        "damaged picture .*Decompressed data too large",
+    ),
+    "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture.*install pillow-heif"),
+    "float.tif": (
+        encoded(GRAY.astype(np.float32), "TIFF"),
+        r"floating-point values outside 0\.\.1",
+    ),
+    "nan.tif": (encoded(np.full((2, 2), np.nan, np.float32), "TIFF"), "floating-point values"),
+    "int32.tif": (encoded(GRAY.astype(np.int32), "TIFF"), "32-bit whole numbers"),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_odd_kinds_are_read_exactly(name: str, tmp_path: Path) -> None:
+    content, pixels, alpha, gray, notes = EXACT[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    photograph = images.read(path)
+
+    np.testing.assert_array_equal(photograph.pixels, pixels)
+    assert photograph.pixels.dtype == np.uint8
+    if alpha is None:
+        assert photograph.alpha is None
+    else:
+        assert photograph.alpha is not None
+        assert photograph.alpha.dtype == np.uint8
+        np.testing.assert_array_equal(photograph.alpha, alpha)
+    assert photograph.gray == gray
+    assert photograph.notes == notes
+    assert images.read_size(path) == pixels.shape[:2]
+    cover = np.asarray(255 if alpha is None else alpha, np.float64)[..., None] / 255
+    on_white = pixels * cover + 255 * (1 - cover)
+    np.testing.assert_allclose(images.read_rgb(path), on_white, atol=0.51)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    content, reason = REFUSED[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    for read in (images.read, images.read_rgb):
+        with pytest.raises(DataError, match=f"{name}.*({reason})") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert "BytesIO" not in str(caught.value)
+
+
+def test_the_zoo_is_large_but_small() -> None:
+    files = [content for content, *_ in EXACT.values()] + [
+        content for content, _ in REFUSED.values()
+    ]
+    assert len(files) >= 45
+    assert sum(map(len, files)) < 1_000_000
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_picture_is_turned_upright_once(kind: str, orientation: int, tmp_path: Path) -> None:
+    corner = np.zeros((16, 24, 3), np.uint8)
+    corner[:8, :8] = 255  # top left as stored
+    top, left = {
+        1: (1, 1),
+        2: (1, 0),
+        3: (0, 0),
+        4: (0, 1),
+        5: (1, 1),
+        6: (1, 0),
+        7: (0, 0),
+        8: (0, 1),
+    }[orientation]
+    path = tmp_path / "turned"
+    path.write_bytes(encoded(corner, kind, exif=exif(orientation)))
+
+    photograph = images.read(path)
+
+    height, width = (16, 24) if orientation < 5 else (24, 16)
+    assert photograph.pixels.shape == (height, width, 3)
+    bright = photograph.pixels[..., 0] > 128
+    rows = slice(0, 8) if top else slice(height - 8, height)
+    columns = slice(0, 8) if left else slice(width - 8, width)
+    assert bright[rows, columns].all()
+    assert bright.sum() == 64
+    np.testing.assert_array_equal(images.read_rgb(path), photograph.pixels)
+    assert images.read_size(path) == (height, width)
+
+    images.write(tmp_path / "again.png", photograph.pixels, like=photograph)
+    with Image.open(tmp_path / "again.png") as again:
+        assert again.getexif().get(0x0112, 1) == 1
+        assert again.getexif()[0x013B] == "Ada Lovelace"
+    np.testing.assert_array_equal(images.read_rgb(tmp_path / "again.png"), photograph.pixels)
+
+
+def test_upright_exif_differs_in_the_orientation_alone(tmp_path: Path) -> None:
+    for big in (False, True):
+        path = tmp_path / "turned.jpg"
+        path.write_bytes(encoded(COLORS, "JPEG", exif=exif(6, big)))
+        assert images.read(path).exif == exif(1, big)
+
+
+def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(COLORS, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f"))
+    np.testing.assert_array_equal(images.read(path).pixels, COLORS)
+
+
+@pytest.mark.parametrize("transform", [0, 2], ids=["CMYK", "YCCK"])
+def test_four_ink_jpegs_match_another_decoder(transform: int, tmp_path: Path) -> None:
+    content = bytearray(encoded(CMYK, "JPEG", quality=100, subsampling=0))
+    content[content.index(b"Adobe") + 11] = transform
+    path = tmp_path / "ink.jpg"
+    path.write_bytes(content)
+
+    photograph = images.read(path)
+
+    reference = np.asarray(cv2.imread(str(path)))[..., ::-1]
+    difference = np.abs(photograph.pixels.astype(int) - reference)
+    assert difference.max() <= 4
+    assert photograph.notes == ("CMYK converted to RGB",)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_a_cut_file_never_gives_other_pixels(kind: str, tmp_path: Path) -> None:
+    content = encoded(COLORS, kind)
+    path = tmp_path / "cut"
+    path.write_bytes(content)
+    whole = images.read_rgb(path)
+    refused = 0
+    for length in range(0, len(content) - 1, 7):
+        path.write_bytes(content[:length])
+        try:
+            np.testing.assert_array_equal(images.read_rgb(path), whole)
+        except DataError:
+            refused += 1
+    assert refused > len(content) // 7 - 10
+
+
+def test_things_that_are_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name, reason in {
+        "folder.jpg": "is a folder",
+        "dangling.jpg": "is a link to a missing file",
+        "loop.jpg": "too many levels of symbolic links",
+        "pipe.jpg": "is not a regular file",
+        "gone.jpg": "does not exist",
+        "nul\0.jpg": "null byte",
+        "folder.jpg/x.jpg": "does not exist",
+    }.items():
+        with pytest.raises(DataError, match=reason):
+            images.read(tmp_path / name)
+
+
+def test_the_limit_is_the_callers(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(COLORS, "PNG"))
+    assert images.read(path, max_pixels=192).pixels.shape == (12, 16, 3)
+    with pytest.raises(DataError, match=r"has 16 × 12 pixels; .*up to 0.000191 million"):
+        images.read(path, max_pixels=191)
+
+
+def test_pillows_settings_are_left_alone(tmp_path: Path) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    for name in ("100k.png", "text.jpg"):
+        (tmp_path / name).write_bytes(REFUSED[name][0])
+        with pytest.raises(DataError):
+            images.read(tmp_path / name)
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_masks_are_0_or_255(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(tmp_path / "m.png")
+    np.testing.assert_array_equal(images.read_mask(tmp_path / "m.png"), [[0, 0, 255, 255]])
+    with pytest.raises(DataError, match=r"m\.png is no mask: it has values other than 0 and 255"):
+        images.read_mask(tmp_path / "m.png", strict=True)
+    painted = np.full((2, 2, 4), 255, np.uint8)
+    painted[0, :, 3] = 0  # white, but transparent: not painted
+    Image.fromarray(painted).save(tmp_path / "painted.png")
+    mask = images.read_mask(tmp_path / "painted.png", strict=True)
+    np.testing.assert_array_equal(mask, [[0, 0], [255, 255]])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".jpg"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA"])
+def test_a_file_comes_back_as_it_was(suffix: str, mode: str, tmp_path: Path) -> None:
+    if suffix == ".jpg" and mode.endswith("A"):
+        pytest.skip("JPEG has no alpha")
+    gray = mode.startswith("L")
+    profile = SRGB[:16] + (b"GRAY" if gray else b"RGB ") + SRGB[20:]
+    options: dict[str, Any] = {"exif": exif(1), "icc_profile": profile}
+    Image.fromarray(RGBA).convert(mode).save(tmp_path / f"in{suffix}", **options)
+    source = images.read(tmp_path / f"in{suffix}")
+
+    images.write(tmp_path / f"out{suffix}", source.pixels, like=source)
+
+    back = images.read(tmp_path / f"out{suffix}")
+    assert (back.gray, back.format) == (source.gray, source.format)
+    assert source.gray == (gray and suffix != ".webp")  # WebP stores no grey
+    assert back.icc_profile == source.icc_profile
+    if suffix != ".webp" or not gray:
+        assert back.icc_profile == profile
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        assert image.getexif()[0x013B] == "Ada Lovelace"
+    if suffix in (".png", ".tif"):
+        np.testing.assert_array_equal(back.pixels, source.pixels)
+    if mode.endswith("A"):
+        assert back.alpha is not None
+        np.testing.assert_array_equal(back.alpha, source.alpha)
+
+
+def test_alpha_grows_with_an_enlarged_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(EXACT["rgba.png"][0])
+    source = images.read(tmp_path / "a.png")
+    images.write(tmp_path / "b.png", images.resize(source.pixels, 24, 32), like=source)
+    back = images.read(tmp_path / "b.png")
+    assert back.alpha is not None
+    assert back.alpha.shape == (24, 32)
+    assert int(back.alpha[0, 0]) < 12 < 240 < int(back.alpha[-1, 0])
+
+
+def test_jpeg_cannot_take_transparency(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(EXACT["rgba.png"][0])
+    source = images.read(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"b\.jpg: JPEG cannot keep the transparency of .*a\.png"):
+        images.write(tmp_path / "b.jpg", source.pixels, like=source)
+    (tmp_path / "opaque.png").write_bytes(encoded(np.dstack([COLORS, 255 + 0 * ALPHA]), "PNG"))
+    opaque = images.read(tmp_path / "opaque.png")
+    images.write(tmp_path / "b.jpg", opaque.pixels, like=opaque)
+    assert images.read(tmp_path / "b.jpg").alpha is None
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 95, 100])
+def test_the_quality_of_a_jpeg_is_known(quality: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    images.write(path, COLORS, quality=quality)
+    estimate = images.read(path).quality
+    assert estimate is not None
+    assert abs(estimate - quality) <= 1
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    images.write(path, COLORS)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ResourceError, match=r"a\.png: cannot be written: No space left"):
+        images.write(path, 255 - COLORS)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for name in ("missing/a.png", "folder.png"):
+        with pytest.raises(ResourceError, match=f"{name}: cannot be written"):
+            images.write(tmp_path / name, COLORS)
+    with pytest.raises(DataError, match=r"a\.xyz: no picture format has this suffix .*\.png"):
+        images.write(tmp_path / "a.xyz", COLORS)
+    with pytest.raises(DataError, match=r"a\.png: cannot be written as PNG .*float32"):
+        images.write(tmp_path / "a.png", COLORS.astype(np.float32))
+    with pytest.raises(DataError, match=r"wide\.jpg: cannot be written as JPEG"):
+        images.write(tmp_path / "wide.jpg", np.zeros((1, 70_000, 3), np.uint8))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder.png"]
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".png")
+    images.write(path, COLORS)
+    np.testing.assert_array_equal(images.read_rgb(path), COLORS)
+
+
+def test_shrinking_averages_and_growing_interpolates() -> None:
+    checks = np.indices((8, 8)).sum(axis=0) % 2 * 255
+    small = images.resize(gray_rgb(checks), 2, 2)
+    np.testing.assert_array_equal(small, np.full((2, 2, 3), 128))
+    assert images.resize(COLORS, 12, 16) is COLORS
+    tall = images.resize(COLORS, 24, 8)
+    assert tall.shape == (24, 8, 3)
+    ramp = images.resize(gray_rgb(np.array([[0, 100]])), 1, 8)[0, :, 0].astype(int)
+    assert (np.diff(ramp) >= 0).all()
+
+
+def test_a_resized_mask_has_no_new_values() -> None:
+    mask = np.zeros((3, 3), np.uint8)
+    mask[1, 1] = 255
+    larger = images.resize_mask(mask, 9, 9)
+    np.testing.assert_array_equal(larger, np.kron(mask, np.ones((3, 3), np.uint8)))
+    assert set(np.unique(images.resize_mask(larger, 7, 5))) == {0, 255}
+
+
+def test_the_square_is_in_the_middle() -> None:
+    np.testing.assert_array_equal(images.crop_to_square(COLORS), COLORS[:, 2:14])
+    assert images.crop_to_square(COLORS.swapaxes(0, 1)).shape == (12, 12, 3)
+
+
+def test_no_other_module_opens_pictures() -> None:
+    root = Path(images.__file__).parents[2]
+    modules = [p for folder in ("core", "plugins") for p in (root / folder).rglob("*.py")]
+    assert len(modules) > 10
+    for module in modules:
+        calls = {
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        }
+        openers = {"Image.open", "PIL.Image.open", "cv2.imread", "imread", "read_image"} & calls
+        assert not openers or module.name == "images.py", f"{module} opens pictures itself"

@@ -1,0 +1,321 @@
+"""Whole runs: real training for a few steps, stopped, killed, continued, and what they leave."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from frx import experiment
+from frx.errors import BusyError, DataError, DivergedError, RecipeError
+from frx.interruption import Interrupted
+from frx.recipe import Recipe, load
+
+TINY = """\
+name = "tiny"
+
+[data]
+use = "synthetic_faces"
+size = 24
+count = 20
+
+[[augmentations]]
+use = "horizontal_flip"
+
+[[degradations]]
+use = "one_of"
+of = [{ use = "gaussian_noise" }, { use = "downsample" }]
+
+[model]
+use = "unet"
+width = 4
+predict = "correction"
+
+[[stages]]
+name = "first"
+epochs = 2
+batch_size = 4
+accumulate = 3
+optimizer = { use = "adam", lr = 1e-2 }
+schedule = { use = "cosine" }
+losses = [{ use = "l1" }]
+
+[[stages]]
+name = "second"
+epochs = 2
+batch_size = 5
+clip_norm = 1.0
+losses = [{ use = "mse", weight = 10 }, { use = "l1", weight = 0.5 }]
+
+[[metrics]]
+use = "psnr"
+
+[[hooks]]
+use = "early_stopping"
+
+[[hooks]]
+use = "samples"
+count = 2
+
+[[hooks]]
+use = "curves"
+"""
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def recipe(recipe_file: Path) -> Recipe:
+    return load(recipe_file)
+
+
+CPU = torch.device("cpu")
+
+
+def bytes_of(folder: Path) -> dict[str, object]:
+    """All that a break must not change."""
+    checkpoint = json.loads((folder / "checkpoints" / "manifest.json").read_bytes())
+    last = checkpoint["generations"][-1]
+    return {
+        "model": (folder / "model" / "model.safetensors").read_bytes(),
+        "log": (folder / "log.jsonl").read_text(),
+        "scores": (folder / "scores.json").read_text(),
+        "csv": (folder / "scores.csv").read_text(),
+        "checkpoint": {name: part["sha256"] for name, part in last["parts"].items()},
+    }
+
+
+class StopAfter:
+    """A signal that comes after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    @property
+    def number(self) -> int | None:
+        self.steps -= 1
+        return signal.SIGTERM if self.steps < 0 else None
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def listening() -> object:
+        yield StopAfter(steps)
+
+    monkeypatch.setattr(experiment, "listening", listening)
+
+
+def test_a_run_leaves_all_that_is_promised(recipe: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    experiment.run(recipe, folder, CPU)
+    for name in (
+        "recipe.toml",
+        "run.json",
+        "log.jsonl",
+        "scores.json",
+        "scores.csv",
+        "curves.png",
+        "report.html",
+        "samples/first-0002.png",
+        "samples/test.png",
+        "checkpoints/manifest.json",
+        "model/model.safetensors",
+        "model/model.json",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+    scores = json.loads((folder / "scores.json").read_bytes())
+    whole = scores["sets"]["test"]["metrics"]["psnr"]["whole"]
+    assert whole["gain"] == pytest.approx(whole["restored"] - whole["input"])
+    assert set(scores["sets"]) == {"val", "test"}
+    assert len((folder / "scores.csv").read_text().splitlines()) == 1 + 2 + 2
+    assert load(folder / "recipe.toml").table() == recipe.table()
+    report = (folder / "report.html").read_text()
+    assert "data:image/png;base64," in report
+    assert "http" not in report.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 9, 13])
+def test_stopped_anywhere_and_continued_the_bytes_are_the_same(
+    steps: int, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    experiment.run(recipe, whole, CPU)
+    with monkeypatch.context() as patch:
+        stop_after(patch, steps)
+        with pytest.raises(Interrupted, match="the same command goes on") as caught:
+            experiment.run(recipe, broken, CPU)
+        assert caught.value.exit_code == 143
+    experiment.run(recipe, broken, CPU)
+    assert bytes_of(broken) == bytes_of(whole)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_no_byte(
+    workers: int, recipe_file: Path, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    hashes = []
+    for count in (0, workers):
+        loaded = load(recipe_file, overrides=[f"data.workers={count}"])
+        folder = tmp_path / f"workers-{count}"
+        # The recipe says how many threads are left to torch; here they must not differ.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "set_num_threads", lambda n: None)
+            experiment.run(loaded, folder, CPU)
+        hashes.append({k: v for k, v in bytes_of(folder).items() if k != "checkpoint"})
+    assert hashes[0] == hashes[1]
+
+
+def test_a_finished_run_says_so_and_changes_nothing(
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.run(recipe, tmp_path / "run", CPU)
+    before = {
+        p: p.read_bytes()
+        for p in (tmp_path / "run").rglob("*")
+        if "lock" not in p.name and p.is_file()
+    }
+    experiment.run(recipe, tmp_path / "run", CPU)
+    assert "already complete" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_fresh_sets_the_earlier_run_aside(recipe: Recipe, tmp_path: Path) -> None:
+    experiment.run(recipe, tmp_path / "run", CPU)
+    (tmp_path / "run" / "note.txt").write_text("mine")
+    experiment.run(recipe, tmp_path / "run", CPU, fresh=True)
+    assert (tmp_path / "run.before-1" / "note.txt").read_text() == "mine"
+    assert not (tmp_path / "run" / "note.txt").exists()
+
+
+def test_another_recipe_in_the_folder_is_refused_with_the_difference(
+    recipe: Recipe, recipe_file: Path, tmp_path: Path
+) -> None:
+    experiment.run(recipe, tmp_path / "run", CPU)
+    other = load(recipe_file, overrides=["stages.first.epochs=3"])
+    with pytest.raises(RecipeError, match=r"(?s)another recipe.*-epochs = 2.*\+epochs = 3"):
+        experiment.run(other, tmp_path / "run", CPU)
+
+
+def test_changed_data_are_noticed_on_resume(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frx import images
+    from frx.datasets.synthetic_faces import SyntheticFaces
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    faces = SyntheticFaces(size=24, count=20)
+    for index in range(20):
+        images.write(photos / f"{index}.png", faces[index]["clean"])
+    loaded = load(recipe_file, overrides=["data.use=folder", f"data.path={photos}"])
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(Interrupted):
+            experiment.run(loaded, tmp_path / "run", CPU)
+    (photos / "0.png").rename(photos / "new.png")
+    with pytest.raises(DataError, match="no longer those it was begun with"):
+        experiment.run(loaded, tmp_path / "run", CPU)
+
+
+def test_a_damaged_checkpoint_costs_one_generation_not_the_run(
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    experiment.run(recipe, tmp_path / "whole", CPU)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 12)
+        with pytest.raises(Interrupted):
+            experiment.run(recipe, tmp_path / "run", CPU)
+    manifest = json.loads((tmp_path / "run/checkpoints/manifest.json").read_bytes())
+    newest = tmp_path / "run/checkpoints" / manifest["generations"][-1]["parts"]["state"]["file"]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    experiment.run(recipe, tmp_path / "run", CPU)
+    assert f"{newest.name}: has" in capsys.readouterr().err.replace("\n", "")
+    assert bytes_of(tmp_path / "run") == bytes_of(tmp_path / "whole")
+
+
+def test_two_runs_in_one_folder_the_second_is_told_who_is_there(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    with (
+        experiment.locked(tmp_path / "run"),
+        pytest.raises(BusyError, match=f"in use by process {os.getpid()} on"),
+    ):
+        experiment.run(recipe, tmp_path / "run", CPU)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frx import terms
+
+    clean_call = terms.Term.__call__
+    calls = []
+
+    def spoilt(self: terms.Term, *arguments: object) -> torch.Tensor:
+        calls.append(1)
+        return clean_call(self, *arguments) * (float("nan") if len(calls) == 3 else 1)
+
+    monkeypatch.setattr(terms.Term, "__call__", spoilt)
+    with pytest.raises(DivergedError, match="stage first, step 3: the loss of model is nan"):
+        experiment.run(recipe, tmp_path / "run", CPU)
+
+
+def test_killed_at_random_instants_the_bytes_are_the_same(
+    recipe: Recipe, recipe_file: Path, tmp_path: Path
+) -> None:
+    """Real processes, real SIGKILL: three kills a run, at instants spread over its life."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    command = [sys.executable, "-m", "frx", "run", str(recipe_file), "--out"]
+    environment = {**os.environ, "FRX_CACHE": str(tmp_path / "cache")}
+    started = time.monotonic()
+    subprocess.run([*command, str(whole)], check=True, capture_output=True, env=environment)
+    life = time.monotonic() - started
+    kills = 0
+    for share in (0.7, 0.8, 0.9):
+        process = subprocess.Popen(
+            [*command, str(broken)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        try:
+            process.communicate(timeout=life * share)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+    last = subprocess.run([*command, str(broken)], capture_output=True, text=True, env=environment)
+    assert last.returncode == 0, last.stderr
+    assert kills > 0
+    assert bytes_of(broken) == bytes_of(whole)
+
+
+def test_the_best_weights_of_the_last_stage_are_exported(recipe: Recipe, tmp_path: Path) -> None:
+    experiment.run(recipe, tmp_path / "run", CPU)
+    about = json.loads((tmp_path / "run/model/model.json").read_bytes())
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    losses = {
+        round(line["epoch"]): line["loss"]
+        for line in lines
+        if line["kind"] == "val" and line["stage"] == "second"
+    }
+    best = min(losses, key=lambda epoch: losses[epoch])
+    assert (about["stage"], about["epoch"]) == ("second", best)
+    weights = safetensors.torch.load_file(tmp_path / "run/model/model.safetensors")
+    assert sum(w.numel() for w in weights.values()) == sum(
+        p.numel() for p in recipe.model.build().parameters()
+    )

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from frx_degradations.motion_blur import MotionBlur
+
+STEPS = {"horizontal": (0, 1), "vertical": (1, 0), "diagonal": (1, 1), "antidiagonal": (-1, 1)}
+
+
+def convolved(image, length, direction):
+    """The line convolution as its definition says, float64, border reflected."""
+    reach = length // 2
+    height, width = image.shape[:2]
+    padded = np.pad(image.astype(float), ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    down, right = STEPS[direction]
+    total = np.zeros(image.shape)
+    for step in range(-reach, reach + 1):
+        top, left = reach + step * down, reach + step * right
+        total += padded[top : top + height, left : left + width]
+    return total / length
+
+
+@pytest.mark.parametrize("direction", STEPS)
+@pytest.mark.parametrize("length", [3, 5, 9, 13, 15, 31])
+@pytest.mark.parametrize("shape", [(40, 40), (33, 57), (57, 33)])
+def test_equals_the_convolution(direction, length, shape):
+    image = np.random.default_rng(length).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    blur = MotionBlur(length_px=(length, length), directions=[direction])
+    result = blur(image, np.random.default_rng(0))
+    assert np.abs(result - convolved(image, length, direction)).max() <= 1
+
+
+@pytest.mark.parametrize("direction", STEPS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3), (3, 2), (8, 8)])
+def test_image_smaller_than_the_line(direction, shape):
+    image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    blur = MotionBlur(length_px=(15, 15), directions=[direction])
+    result = blur(image, np.random.default_rng(0))
+    assert np.abs(result - convolved(image, 15, direction)).max() <= 1
+
+
+@pytest.mark.parametrize("direction", STEPS)
+def test_point_becomes_a_line_of_the_same_total(direction):
+    image = np.zeros((31, 31, 3), np.uint8)
+    image[15, 15] = 250
+    result = MotionBlur(length_px=(5, 5), directions=[direction])(image, np.random.default_rng(0))
+    down, right = STEPS[direction]
+    line = np.zeros_like(image)
+    for step in range(-2, 3):
+        line[15 + step * down, 15 + step * right] = 50
+    np.testing.assert_array_equal(result, line)
+
+
+def test_lengths_and_directions_are_all_drawn_and_only_odd_ones():
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[20, 20] = 255
+    seen = set()
+    for seed in range(800):
+        lit = np.argwhere(MotionBlur()(image, np.random.default_rng(seed))[..., 0])
+        span = tuple(int(v) for v in np.sign(lit[-1] - lit[0]))
+        seen.add((len(lit), span))
+    assert {length for length, _ in seen} == {5, 7, 9, 11, 13, 15}
+    assert {span for _, span in seen} == {(0, 1), (1, 0), (1, 1), (1, -1)}
+    assert len(seen) == 24
+
+
+@pytest.mark.parametrize(("ends", "drawn"), [((4, 8), {5, 7}), ((5, 6), {5}), ((3, 4), {3})])
+def test_even_ends_of_the_range_are_not_drawn(ends, drawn):
+    image = np.zeros((1, 41, 3), np.uint8)
+    image[0, 20] = 255
+    blur = MotionBlur(length_px=ends, directions=["horizontal"])
+    lengths = {np.count_nonzero(blur(image, np.random.default_rng(s))[..., 0]) for s in range(50)}
+    assert lengths == drawn
+
+
+@pytest.mark.parametrize("ends", [(4, 4), (9, 5), (1, 5), (-3, 3)])
+def test_range_without_an_odd_length_is_refused(ends):
+    with pytest.raises(ValueError, match="length_px"):
+        MotionBlur(length_px=ends)
