@@ -18,6 +18,7 @@ from attrs import field, frozen
 
 from frx import registry
 from frx.errors import FrxError, RecipeError
+from frx.overlay import Table
 from frx.registry import Component
 from frx.specs import COMPONENT_KINDS
 from frx.strict import Mistake, Mistakes, mistakes_in, strict_converter, unknown_key
@@ -59,15 +60,6 @@ class Use:
             name = f"{self.component.package}:{name}"
         settings = {key: self.setting(key) for key in options(self.component.load())}
         return {"use": name} | {k: _plain(v) for k, v in settings.items() if v is not None}
-
-
-class Table(dict[str, Any]):
-    """A recipe table in which another component was chosen after some keys had been written.
-
-    `inherited` names those keys: the new component takes the ones it has, and no other.
-    """
-
-    inherited: frozenset[str] = frozenset()
 
 
 def options(factory: Any) -> dict[str, inspect.Parameter]:
@@ -140,7 +132,7 @@ def call(component: Callable[..., Any], data: Mapping[str, Any]) -> Any:
     if isinstance(component, partial):
         signature_of = component.func
     elif hasattr(component, "forward"):  # an nn.Module: its __call__ hides the names
-        signature_of = type(component).forward
+        signature_of = type(component).forward  # type: ignore[attr-defined]
     elif not inspect.isroutine(component):
         signature_of = type(component).__call__
     return component(**{name: data[name] for name in _asked(signature_of, frozenset(data))})
@@ -228,7 +220,7 @@ def _structure_use(
         known = options(component.load())
     except RecipeError as error:
         raise Mistakes([Mistake(("use",), str(error))]) from error
-    inherited = getattr(value, "inherited", frozenset())
+    inherited: frozenset[str] = getattr(value, "inherited", frozenset())
     found: dict[str, Any] = {}
     wrong: list[Mistake] = []
     for key, item in value.items():

@@ -94,7 +94,7 @@ def _opened(data: Data, make: Callable[[Use], Dataset]) -> Dataset:
 
 def _has_one_size(data: Data) -> bool:
     """Whether all images are of one size, so that they can share a batch."""
-    return data.dataset.setting("size") != "own"
+    return bool(data.dataset.setting("size") != "own")
 
 
 @define(eq=False)
@@ -213,11 +213,12 @@ def batches(
     workers = min(samples.subset.workers, len(starts))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside torch's idle threads
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             _Fetch(samples, epoch),  # type: ignore[arg-type]
             batch_sampler=[indices[start : start + batch_size].tolist() for start in starts],
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            generator=torch.Generator(),  # else each loader would draw from the model's own
             timeout=WORKER_TIMEOUT_S if workers else 0,
             pin_memory=device.type == "cuda",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors.torch
 import torch
@@ -21,7 +21,6 @@ from frx import files
 from frx.build import Use, call, converter_for
 from frx.errors import DataError, FrxError
 from frx.precision import Precision
-from frx.specs import Model
 from frx.strict import mistakes_in
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -58,7 +57,8 @@ class Restorer:
         place = inner if inner.is_dir() else folder
         try:
             about = json.loads((place / DESCRIPTION).read_bytes())
-            use = converter_for(["model"]).structure(about["model"], Model)
+            converter = converter_for(["model"])
+            use: Use = converter.structure(about["model"], Annotated[Use, "model"])  # type: ignore[arg-type]
             weights = safetensors.torch.load((place / WEIGHTS).read_bytes())
             module = use.build()
             module.load_state_dict(weights)

@@ -39,7 +39,7 @@ class Precision:
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, channels_last."""
         network.to(self.device)
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return network.to(memory_format=torch.channels_last)
 
     def outputs(self, result: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
         """Name a network's outputs and bring them back to float32."""
@@ -68,7 +68,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         found = torch.cpu.get_capabilities()
         return bool(found.get("amx_bf16") or found.get("avx512_bf16"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from types import TracebackType
 from typing import TypeVar
 
@@ -104,7 +104,7 @@ def track(
     items: Iterable[T], *, label: str, total: int | None = None, unit: str = "images"
 ) -> Iterator[T]:
     """Pass `items` on, showing how many have gone by."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(label, total, unit) as progress:
         for item in items:

@@ -7,7 +7,6 @@ components lacks is added to it.
 
 from __future__ import annotations
 
-import copy
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -18,11 +17,12 @@ import attrs
 from annotated_types import Ge, Gt, Interval, Len
 from attrs import Factory, frozen
 
-from frx.build import Table, Use, component_field, converter_for
+from frx.build import Use, component_field, converter_for
 from frx.errors import RecipeError
+from frx.overlay import Document, Table
 from frx.registry import GROUPS, nearest
 from frx.strict import Mistake, mistakes_in
-from frx.toml_lines import Path, key_lines, key_text
+from frx.toml_lines import key_lines, key_text
 
 DATA_KINDS = ("augmentation", "dataset", "degradation")
 Fraction = Annotated[float, Interval(ge=0, le=1)]
@@ -120,29 +120,25 @@ def load(
     """
     text = _read(path)
     try:
-        document = tomllib.loads(text)
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML: {error}") from error
     places = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
-    known = document.pop("profiles", {})
-    patches: list[tuple[Path, Any, dict[Path, str]]] = []
+    known = tables.pop("profiles", {})
+    document = Document.of(tables, places)
     for profile in profiles:
         if profile not in known:
             raise RecipeError(f"{path}: no profile {profile!r}; {nearest(profile, known)}")
-        patches.append((("profiles", profile), known[profile], places))
+        document.lay(known[profile], ("profiles", profile), places)
     for override in overrides:
-        patch, place = _override(override)
-        patches.append(((), patch, place))
-    document = _tables(document)
-    mistakes: list[Mistake] = []
-    for prefix, patch, source in patches:
-        _merge(document, patch, (), prefix, places, source, mistakes)
-    stages = document.get("stages")
+        patch = _override(override)
+        document.lay(patch, (), {(): f"--set {override}"})
+    stages = document.tables.get("stages")
     for stage in stages if isinstance(stages, list) else ():
         for key, name in STAGE_DEFAULTS.items():
             if isinstance(stage, Table):
                 stage.setdefault(key, Table(use=name))
-    return _structure(document, places, path, mistakes, kinds)
+    return _structure(document, path, kinds)
 
 
 def _read(path: FilePath) -> str:
@@ -157,117 +153,34 @@ def _read(path: FilePath) -> str:
         raise RecipeError(f"{path}: {error.strerror}") from error
 
 
-def _override(text: str) -> tuple[dict[str, Any], dict[Path, str]]:
+def _override(text: str) -> dict[str, Any]:
     """`a.b=value` as a table; a value that is not TOML is taken as a text."""
     key, equals, value = text.partition("=")
-    place = f"--set {text}"
     if not equals or not re.fullmatch(r"\s*[\w-]+(\.[\w-]+)*\s*", key):
-        raise RecipeError(f"{place}: expected key=value, such as data.size=64")
+        raise RecipeError(f"--set {text}: expected key=value, such as data.size=64")
     try:
-        patch = tomllib.loads(f"{key.strip()} = {value}")
+        return tomllib.loads(f"{key.strip()} = {value}")
     except tomllib.TOMLDecodeError:
         quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
         try:
-            patch = tomllib.loads(f'{key.strip()} = "{quoted}"')
+            return tomllib.loads(f'{key.strip()} = "{quoted}"')
         except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{place}: {error}") from error
-    places: dict[Path, str] = {}
-    _place_all(patch, (), (), {(): place}, places)
-    return patch, places
+            raise RecipeError(f"--set {text}: {error}") from error
 
 
-def _tables(value: Any) -> Any:
-    if isinstance(value, dict):
-        return Table({key: _tables(item) for key, item in value.items()})
-    return [_tables(item) for item in value] if isinstance(value, list) else value
-
-
-def _merge(
-    target: Any,
-    patch: dict[str, Any],
-    at: Path,
-    patch_at: Path,
-    places: dict[Path, str],
-    source: dict[Path, str],
-    mistakes: list[Mistake],
-) -> None:
-    """Lay `patch` over `target`, noting where each new value was written."""
-    if isinstance(target, Table) and patch.get("use", target.get("use")) != target.get("use"):
-        target.inherited = frozenset(target) - {"use"}
-    for key, value in patch.items():
-        new = (*patch_at, key)
-        place: str | int = key
-        if isinstance(target, list):
-            position = _position(target, key)
-            if position is None and at == ("stages",):
-                names = [stage.get("name", "?") for stage in target if isinstance(stage, dict)]
-                mistakes.append(Mistake((*at, key), f"no such stage; {nearest(key, names)}"))
-                places[(*at, key)] = source[new]
-                continue
-            if position is None:
-                target.append(Table(use=key))
-                position = len(target) - 1
-                places[(*at, position)] = places[(*at, position, "use")] = source[new]
-            place = position
-        here = (*at, place)
-        current = target[place] if isinstance(target, list) else target.get(place)
-        if isinstance(value, dict) and isinstance(current, dict | list):
-            _merge(current, value, here, new, places, source, mistakes)
-            continue
-        target[place] = _tables(copy.deepcopy(value))
-        if isinstance(target, Table):
-            target.inherited -= {key}
-        for stale in [p for p in places if p[: len(here)] == here]:
-            del places[stale]
-        places[here] = source[new]
-        if isinstance(value, dict | list):
-            _place_all(value, here, new, source, places)
-
-
-def _position(tables: list[Any], key: str) -> int | None:
-    """The element that is called `key`: by its name, by what it uses, or by its number."""
-    for label in ("name", "use"):
-        for number, table in enumerate(tables):
-            if isinstance(table, dict) and table.get(label) == key:
-                return number
-    return int(key) if key.isdigit() and int(key) < len(tables) else None
-
-
-def _place_all(
-    value: Any, at: Path, source_at: Path, source: dict[Path, str], places: dict[Path, str]
-) -> None:
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items:
-        here, there = (*at, key), (*source_at, key)
-        places[here] = source.get(there) or _place(there, source, "?")
-        if isinstance(inner, dict | list):
-            _place_all(inner, here, there, source, places)
-
-
-def _place(path: Path, places: dict[Path, str], otherwise: str) -> str:
-    """Where a key was written; for one that was not, where the table around it begins."""
-    ends = range(len(path), -1, -1)
-    return next((places[path[:end]] for end in ends if path[:end] in places), otherwise)
-
-
-def _structure(
-    document: dict[str, Any],
-    places: dict[Path, str],
-    path: FilePath,
-    mistakes: list[Mistake],
-    kinds: Iterable[str],
-) -> Recipe:
+def _structure(document: Document, path: FilePath, kinds: Iterable[str]) -> Recipe:
+    mistakes = list(document.mistakes)
     recipe = None
     try:
-        recipe = converter_for(kinds).structure(document, Recipe)
+        recipe = converter_for(kinds).structure(document.tables, Recipe)
         mistakes += _beyond_types(recipe)
+    except RecipeError:
+        raise
     except Exception as error:
-        if isinstance(error, RecipeError):
-            raise
         mistakes += mistakes_in(error)
     if mistakes or recipe is None:
         lines = sorted(
-            f"{_place(m.path, places, str(path))}: "
+            f"{document.place(m.path) or path}: "
             + (f"{key_text(m.path)}: {m.text}" if m.path else m.text)
             for m in mistakes
         )

@@ -12,8 +12,9 @@ from attrs import Factory, define, frozen
 from frx import images
 from frx.errors import DataError, FrxError
 from frx.grids import to_pixels
-from frx.images import Photograph, Picture
+from frx.images import Picture
 from frx.model_folder import Restorer
+from frx.photograph import Photograph
 from frx.progress import Progress
 
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})

@@ -60,13 +60,22 @@ class Network:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Go on where `state` was taken.
+
+        What stands beside a weight is laid out in memory as it is: fused optimisers walk through
+        both in the order of memory, and read nonsense where the orders differ.
+        """
         self.module.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, moments in self.optimizer.state.items():
+            for key, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    moments[key] = torch.empty_like(parameter).copy_(value)
         self.pending = state["pending"]
         for name, parameter in self.module.named_parameters():
             if name in state["gradients"]:
-                parameter.grad = state["gradients"][name].to(parameter.device)
+                gradient = state["gradients"][name]
+                parameter.grad = torch.empty_like(parameter).copy_(gradient)
 
 
 @define

@@ -90,7 +90,8 @@ def strict_converter() -> cattrs.Converter:
         return tuple(found) if get_origin(type_) is tuple else found
 
     def each(pairs: Any) -> list[Any]:
-        found, wrong = [], []
+        found: list[Any] = []
+        wrong: list[Mistake] = []
         for number, (item, item_type) in enumerate(pairs):
             try:
                 found.append(converter.structure(item, item_type))
@@ -103,7 +104,8 @@ def strict_converter() -> cattrs.Converter:
     def mapping(value: Any, type_: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise TypeError(f"expected a table, got {value!r}")
-        found, wrong = {}, []
+        found: dict[str, Any] = {}
+        wrong: list[Mistake] = []
         for key, item in value.items():
             try:
                 found[key] = converter.structure(item, get_args(type_)[1])

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from frx import align, images
 from frx.align import Face, FaceFinder, align_folder, box_crop, ffhq_matrix, five_point_crop
-from frx.cli.align import command
+from frx.commands.align import command
 from frx.errors import DataError
 
 # A frontal face as FFHQ has it at 256: eyes, nose and mouth as measured on the data set.
@@ -47,16 +47,16 @@ def centres(picture: images.Picture) -> align.Points:
 class TestGeometry:
     def test_an_aligned_face_stays(self) -> None:
         after = moved(FRONTAL, ffhq_matrix(FRONTAL, size=256))
-        assert np.abs(after - FRONTAL).max() < 2
+        assert np.abs(after - FRONTAL).max() < 2.5
         assert after[:2] == pytest.approx(np.array([[96.0, 120], [159, 120]]), abs=2)
 
     def test_follows_the_rule_of_ffhq(self) -> None:
-        # Level eyes 60 apart with the mouth 64 below: the side is max(4·60·½, 3.6·64·½)·… = 240,
-        # its middle a tenth of the way from the eyes to the mouth.
+        # Level eyes 60 apart with the mouth 64 below: the side is max(4 · 60, 3.6 · 64) = 240, its
+        # middle a tenth of the way from the eyes to the mouth.
         points = np.array([[70.0, 100], [130, 100], [100, 130], [80, 164], [120, 164]])
         matrix = ffhq_matrix(points, size=240)
         assert matrix[:, :2] == pytest.approx(np.eye(2))
-        assert moved(np.array([[100.0, 106.4]]), matrix) == pytest.approx([[119.5, 119.5]])
+        assert moved(np.array([100.0, 106.4]), matrix) == pytest.approx([119.5, 119.5])
 
     def test_a_profile_is_scaled_by_its_height(self) -> None:
         narrow = FRONTAL.copy()
@@ -74,7 +74,7 @@ class TestGeometry:
     @pytest.mark.parametrize("scale", [0.5, 1.0, 2.7])
     def test_pixels_go_where_points_go(self, scale: float) -> None:
         points = moved(FRONTAL, turn(20, scale, (150, 40)))
-        picture = dotted(points, 700, 900)
+        picture = dotted(points, 1000, 1000)
         aligned = five_point_crop(picture, points, size=256)
         expected = moved(points, ffhq_matrix(points, size=256))
         assert aligned.shape == (256, 256, 3)
@@ -104,11 +104,12 @@ class TestGeometry:
             ffhq_matrix(np.full((5, 2), 7.0), size=64)
 
 
-class TestFinder:
-    @pytest.fixture(scope="class")
-    def finder(self) -> FaceFinder:
-        return FaceFinder()
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
 
+
+class TestFinder:
     @pytest.mark.parametrize("shape", [(100, 140), (8, 300), (20, 20), (1, 1), (2000, 30)])
     def test_finds_nothing_in_a_plain_picture(
         self, finder: FaceFinder, shape: tuple[int, int]

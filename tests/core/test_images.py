@@ -543,9 +543,11 @@ def test_a_failed_write_leaves_the_old_file(
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
-    for name in ("missing/a.png", "folder.png"):
+    (tmp_path / "file").write_text("")
+    for name in ("file/a.png", "folder.png"):
         with pytest.raises(ResourceError, match=f"{name}: cannot be written"):
             images.write(tmp_path / name, COLORS)
+    (tmp_path / "file").unlink()
     with pytest.raises(DataError, match=r"a\.xyz: no picture format has this suffix .*\.png"):
         images.write(tmp_path / "a.xyz", COLORS)
     with pytest.raises(DataError, match=r"a\.png: cannot be written as PNG .*float32"):

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 
 from frx import download, weights
-from frx.cli.fetch import command
+from frx.commands.fetch import command
 from frx.errors import DataError, FrxError, ResourceError
 
 CONTENT = bytes(range(256)) * 10_000  # 2.56 MB: three pieces
@@ -35,6 +35,9 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[tuple[str, str | None]] = []
         self.broken_off = 0
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet about clients that hang up, as they are meant to."""
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}/{path}"

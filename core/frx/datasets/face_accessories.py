@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_identity import Appearance, Identity
+from frx.datasets.face_appearance import Appearance
+from frx.datasets.face_identity import Identity
 from frx.datasets.face_light import Light, light_skin
 from frx.datasets.face_plane import Floats, Plane, bell, linear, mix, step
 from frx.datasets.face_pose import Pose
@@ -126,7 +127,7 @@ def _scarf(
     mx, my = pose.project(np.array([0.0, 0.06, 0.13]))
     bx, by = pose.project(np.array([0.0, 0.0, 0.0]))
     x, y = plane.x - np.float32(mx), plane.y - np.float32(my)
-    face = 1 - np.sqrt(np.square(x / 0.224) + np.square(y / np.where(y < 0, 0.285, 0.352)))
+    face = 1 - np.sqrt(np.square(x / 0.214) + np.square(y / np.where(y < 0, 0.285, 0.352)))
     ox, oy = plane.x - np.float32(bx), plane.y - np.float32(by)
     head = 1 - np.sqrt(np.square(ox / 0.325) + np.square((oy + 0.02) / 0.465))
     drape = 0.29 + 0.30 * np.square(np.maximum(oy - 0.1, 0)) * 5 - np.abs(ox)
@@ -158,31 +159,21 @@ def _hat(
 ) -> tuple[Floats, Floats]:
     bx, by = pose.project(np.array([0.0, -0.25, 0.05]))
     x, y = plane.x - np.float32(bx), plane.y - np.float32(by)
-    beanie = appearance.hat == "beanie"
-    rim = 0.045 - 0.40 * np.square(x)
-    if not beanie:
-        rim = 0.040 - 1.0 * np.square(x)
-    dome = 1 - np.sqrt(np.square(x / 0.325) + np.square((y - 0.10) / 0.40))
-    cover = plane.inside(np.minimum(dome * 0.32, rim - y).astype(np.float32))
+    rim = 0.150 - 0.42 * np.square(x)
+    dome = 1 - np.sqrt(np.power(np.abs(x) / 0.302, 2.6) + np.power(np.abs(y - 0.12) / 0.375, 2.2))
+    cover = plane.inside(np.minimum(dome * 0.33, rim - y).astype(np.float32))
     depth = 0.28 * np.sqrt(
-        np.maximum(1 - np.square(x / 0.345) - np.square(np.minimum(y - 0.1, 0) / 0.42), 0.01)
+        np.maximum(1 - np.square(x / 0.325) - np.square(np.minimum(y - 0.12, 0) / 0.405), 0.01)
     )
     albedo = np.empty((*plane.shape, 3), np.float32)
     albedo[:] = linear(hsv_to_rgb((appearance.garment_hue + 0.4) % 1, 0.55 * appearance.garment_saturation + 0.1,
                                   0.2 + 0.6 * appearance.background_tone))  # fmt: skip
-    if beanie:
-        band = step(-0.072, -0.064, y - rim + 0.045 - 0.045)
-        curved = x / np.sqrt(np.maximum(1 - np.square(np.minimum(y - 0.1, 0) / 0.44), 0.05))
-        rib = np.sin(2 * np.pi * np.arcsin(np.clip(curved / 0.36, -1, 1)) / 0.062)
-        rows = np.sin(2 * np.pi * y / 0.010 + 1.5 * np.sign(rib))
-        depth = depth + 0.0045 * rib + 0.0012 * rows + 0.012 * band
-        albedo *= (1 + 0.15 * rib + 0.06 * rows + 0.10 * plane.noise(rng, 180))[..., None]
-    else:
-        seam = bell(x, 0.003) + bell(np.abs(x) - 0.17 - 0.25 * y, 0.003)
-        brim_top = rim - 0.075 + 0.5 * np.square(x)
-        brim = step(-0.004, 0.004, y - brim_top) * (np.abs(x) < 0.27)
-        depth = depth - 0.003 * seam + brim * (0.10 + 0.9 * (y - brim_top))
-        albedo *= (1 - 0.25 * seam + 0.06 * plane.noise(rng, 200) - 0.18 * brim)[..., None]
+    band = step(-0.072, -0.064, y - rim)
+    curved = x / np.sqrt(np.maximum(1 - np.square(np.minimum(y - 0.1, 0) / 0.44), 0.05))
+    rib = np.sin(2 * np.pi * np.arcsin(np.clip(curved / 0.36, -1, 1)) / 0.062)
+    rows = np.sin(2 * np.pi * y / 0.010 + 1.5 * np.sign(rib))
+    depth = depth + 0.0045 * rib + 0.0012 * rows + 0.012 * band
+    albedo *= (1 + 0.15 * rib + 0.06 * rows + 0.10 * plane.noise(rng, 180))[..., None]
     gloss = np.full(plane.shape, 0.12, np.float32)
     return light_skin(
         depth.astype(np.float32), np.maximum(albedo, 0.004), gloss, 0.3, light, plane

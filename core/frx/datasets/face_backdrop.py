@@ -7,7 +7,7 @@ from colorsys import hsv_to_rgb
 import cv2
 import numpy as np
 
-from frx.datasets.face_identity import Appearance
+from frx.datasets.face_appearance import Appearance
 from frx.datasets.face_plane import Floats, Plane, bell, linear, mix, step
 
 
@@ -27,8 +27,8 @@ def draw_backdrop(appearance: Appearance, plane: Plane, rng: np.random.Generator
             spot_hue = rng.uniform(0.05, 0.14) if warm else (hue + rng.normal(0, 0.10)) % 1
             _disc(scene, small, rng, _tint(spot_hue, rng.uniform(0.2, 0.8), 1.0), (0.015, 0.065))
     elif kind == "foliage":
-        scene = _gradient(small, _tint(0.22 + 0.08 * hue, 0.55, 0.25 + 0.35 * tone),
-                          _tint(0.28 + 0.08 * hue, 0.6, 0.12), rng)  # fmt: skip
+        scene = _gradient(small, _tint(0.16 + 0.16 * hue, 0.22 + 0.3 * tone, 0.30 + 0.35 * tone),
+                          _tint(0.22 + 0.14 * hue, 0.45, 0.14), rng)  # fmt: skip
         leaves = (
             0.5 * small.noise(rng, 7) + 0.45 * small.noise(rng, 15) + 0.4 * small.noise(rng, 30)
         )

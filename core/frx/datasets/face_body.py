@@ -6,7 +6,8 @@ from colorsys import hsv_to_rgb
 
 import numpy as np
 
-from frx.datasets.face_identity import Appearance, Identity
+from frx.datasets.face_appearance import Appearance
+from frx.datasets.face_identity import Identity
 from frx.datasets.face_light import Light, light_skin
 from frx.datasets.face_plane import Floats, Plane, bell, linear, mix, step
 from frx.datasets.face_pose import Pose
@@ -70,7 +71,7 @@ def _garment(
         np.maximum(1 - np.square(np.minimum(ax / (half + 0.03), 1)), 0)
     )
     if kind in ("shirt", "blazer"):
-        opening = 0.425 + np.maximum(0, 0.115 - 0.62 * ax)
+        opening = 0.478 - 0.085 * np.minimum(ax / half, 1)
     edge = np.maximum(shoulder - 0.014, opening)
     dress = plane.inside((y - edge).astype(np.float32))
     weave = plane.noise(rng, 210) * 0.10 + plane.noise(rng, 60) * 0.05
@@ -96,12 +97,10 @@ def _garment(
         cloth *= (1 + 0.12 * stitch)[..., None]
         weave = weave * 1.6
     elif kind == "shirt":
-        flap = bell(ax - 0.060 - 0.55 * (y - 0.44), 0.022) * step(0.40, 0.43, y)
-        collar = plane.inside((0.033 - np.abs(ax - 0.075 - 0.50 * (y - 0.43))).astype(np.float32))
-        collar = collar * plane.inside(y - 0.405) * plane.inside(0.520 - y + 0.3 * (0.10 - ax))
+        collar = _collar(plane, x, half)
         dress = np.maximum(dress, collar)
-        bulge += 0.012 * collar + 0.004 * flap
-        bulge -= 0.004 * bell(x - 0.014, 0.003) * dress
+        bulge += 0.016 * plane.blur(collar, 0.004)
+        bulge -= 0.004 * bell(x - 0.014, 0.003) * dress * (1 - collar)
         mix(cloth, color * 1.12, collar)
         shine = 0.16
     elif kind == "blazer":
@@ -112,11 +111,10 @@ def _garment(
         mix(cloth, jacket, lapel)
         seam = bell(ax - 0.125 - 0.35 * (0.50 - y), 0.003) * lapel
         bulge += 0.012 * lapel + 0.006 * bell(ax - 0.10, 0.02) * lapel - 0.006 * seam
-        collar = plane.inside((0.030 - np.abs(ax - 0.070 - 0.5 * (y - 0.43))).astype(np.float32))
-        collar = collar * plane.inside(y - 0.41) * (1 - lapel)
+        collar = _collar(plane, x, half) * (1 - lapel)
         dress = np.maximum(dress, collar)
         mix(cloth, shirt * 1.05, collar)
-        bulge += 0.010 * collar
+        bulge += 0.014 * plane.blur(collar, 0.004)
         if identity.masculinity > 0.5 and rng.random() < 0.5:
             tie = plane.inside(
                 (0.022 + 0.10 * np.maximum(y - 0.49, 0) - ax).astype(np.float32)
@@ -146,3 +144,12 @@ def _garment(
         bulge += 0.004 * cord + 0.006 * rib
     cloth *= (1 + weave)[..., None]
     return np.maximum(cloth, 0.004), dress, bulge.astype(np.float32), shine
+
+
+def _collar(plane: Plane, x: Floats, half: float) -> Floats:
+    """Coverage of a shirt collar's two leaves around a neck of half width `half`."""
+    middle = float(plane.x[0, 0] - x[0, 0])
+    leaf = np.array([(half - 0.012, 0.392), (0.010, 0.474), (0.058, 0.526), (half + 0.038, 0.462),
+                     (half + 0.022, 0.404)])  # fmt: skip
+    left, right = leaf * (-1, 1) + (middle, 0), leaf + (middle, 0)
+    return np.maximum(plane.polygon(left), plane.polygon(right))

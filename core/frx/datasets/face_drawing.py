@@ -12,16 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frx.datasets.face_accessories import draw_covering, draw_earrings, draw_glasses
+from frx.datasets.face_appearance import Appearance
 from frx.datasets.face_backdrop import draw_backdrop
+from frx.datasets.face_beard import paint_beard
 from frx.datasets.face_body import draw_body
-from frx.datasets.face_eyes import draw_lashes, light_eyes, paint_brows, paint_eye
+from frx.datasets.face_brows import draw_lashes, paint_brows
+from frx.datasets.face_eyes import light_eyes, paint_eye
 from frx.datasets.face_hair import LONG_STYLES, draw_hair, light_hair
-from frx.datasets.face_identity import Appearance, Identity
+from frx.datasets.face_identity import Identity
 from frx.datasets.face_light import Light, light_skin
-from frx.datasets.face_plane import PICTURE, Floats, Plane, mix
+from frx.datasets.face_mouth import paint_mouth
+from frx.datasets.face_plane import PICTURE, Floats, Plane, Texture, mix
 from frx.datasets.face_pose import Pose
 from frx.datasets.face_relief import eyes_of, mouth_of, relief_of
-from frx.datasets.face_skin import paint_beard, paint_mouth, paint_skin
+from frx.datasets.face_skin import paint_skin
 
 # Part of every fingerprint: raise it whenever a pixel of any face changes.
 DRAWING_VERSION = 1
@@ -34,20 +38,21 @@ def draw_face(identity: Identity, appearance: Appearance, size: int) -> NDArray[
     """Draw one portrait, uint8 [size, size, 3] RGB; the same numbers give the same bits."""
     n = _canvas_size(size)
     picture = Plane(n)
-    person = np.random.Generator(np.random.SFC64(identity.detail_seed))
     moment = np.random.Generator(np.random.SFC64(appearance.detail_seed))
     scene = draw_backdrop(appearance, picture, moment)
     pose = Pose.of(appearance)
-    light = Light.of(appearance, scene.mean((0, 1)))
+    light = Light.of(appearance, identity.melanin, scene.mean((0, 1)))
 
-    head, head_cover = _head(identity, appearance, light, pose, Plane(n, _HEAD), person)
     in_head = Plane(n, _HEAD)
-    behind, before = draw_hair(identity, pose, picture, person)
+    head, head_cover = _head(identity, appearance, light, pose, in_head)
+    behind, before = draw_hair(identity, pose, picture, _stream(identity, 9))
     covering = draw_covering(appearance, identity, light, pose, picture, moment)
     if behind is not None:
         colors, cover = light_hair(behind, identity, light, picture, pose)
         mix(scene, colors * 0.55, cover)
 
+    if covering is not None and identity.hair_style == "headscarf":
+        mix(scene, covering[0].mean((0, 1)) * 0.25, picture.blur(_behind(covering[1]), 0.004))
     below = Plane(n, _BODY)
     colors, cover = draw_body(identity, appearance, light, pose, below, moment)
     everywhere = picture.zeros()
@@ -78,7 +83,7 @@ def draw_face(identity: Identity, appearance: Appearance, size: int) -> NDArray[
 def _canvas_size(size: int) -> int:
     if size <= 64:
         return max(112, 2 * size)
-    return round(size * float(np.interp(size, [64, 128, 256, 1024], [2.0, 1.75, 1.5, 1.25])))
+    return round(size * float(np.interp(size, [64, 128, 256, 1024], [2.0, 1.65, 1.5, 1.25])))
 
 
 def _head(
@@ -87,27 +92,42 @@ def _head(
     light: Light,
     pose: Pose,
     plane: Plane,
-    rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """The bare head in its pose: lit linear colours and coverage."""
-    relief = relief_of(identity, appearance, plane, rng)
-    albedo, gloss = paint_skin(identity, plane, rng)
+    texture = Texture(plane, _stream(identity, 1))
+    relief = relief_of(identity, appearance, plane, texture, _stream(identity, 2))
+    albedo, gloss = paint_skin(identity, plane, texture, _stream(identity, 3))
     depth = relief.depth
     mouth = mouth_of(identity, appearance, plane)
-    paint_mouth(albedo, gloss, depth, mouth, identity, appearance, plane, rng)
+    paint_mouth(
+        albedo, gloss, depth, mouth, identity, appearance, plane, texture, _stream(identity, 4)
+    )
     eyes = eyes_of(identity, appearance)
+    in_eyes = _stream(identity, 5)
     for eye in eyes:
-        paint_eye(albedo, gloss, depth, eye, identity, appearance, plane, rng)
-    paint_brows(albedo, gloss, eyes, identity, appearance, plane, rng)
-    paint_beard(albedo, gloss, depth, mouth, identity, plane, rng)
+        paint_eye(albedo, gloss, depth, eye, identity, appearance, plane, texture, in_eyes)
+    paint_brows(albedo, gloss, eyes, identity, appearance, plane, _stream(identity, 6))
+    paint_beard(albedo, gloss, depth, mouth, identity, plane, _stream(identity, 7))
     seen = attrs.evolve(light, direction=pose.in_head(light.direction))
     lit = light_skin(depth, albedo, gloss, 1 - 0.6 * identity.melanin, seen, plane)
     light_eyes(lit, eyes, appearance, seen.direction, seen.key, plane)
-    draw_lashes(lit, eyes, identity, plane, rng)
+    draw_lashes(lit, eyes, identity, plane, _stream(identity, 8))
     flat = np.dstack([lit, plane.inside(relief.inside)])
     column, row = pose.view(relief.smooth_depth, plane)
     turned = cv2.remap(flat, column, row, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
     return np.maximum(turned[..., :3], 0), np.clip(turned[..., 3], 0, 1)
+
+
+def _behind(cover: Floats) -> Floats:
+    """A covering with its opening filled, row by row: its far side, seen beside the face."""
+    from_left = np.maximum.accumulate(cover, 1)
+    from_right = np.maximum.accumulate(cover[:, ::-1], 1)[:, ::-1]
+    return np.minimum(from_left, from_right)
+
+
+def _stream(identity: Identity, part: int) -> np.random.Generator:
+    """One generator for each part, so that an expression never changes a person's other details."""
+    return np.random.Generator(np.random.SFC64([identity.detail_seed, part]))
 
 
 def _thrown(cover: Floats, plane: Plane, light: Light, distance: float, softness: float) -> Floats:
@@ -131,6 +151,5 @@ def _photograph(
     small = small * (1 - appearance.vignette * 1.1 * corner)[..., None]
     # A film-like shoulder keeps highlights from turning into flat white.
     tone = np.sqrt(np.clip(1 - np.exp(-1.45 * np.maximum(small, 0)), 0, 1))
-    grain = np.stack([plane.noise(rng, 300) for _ in range(2)], -1)
-    tone = tone + appearance.grain * (grain[..., :1] + 0.35 * grain[..., 1:] * (1, 0, -1))
-    return np.asarray(np.clip(tone * 255 + 0.5, 0, 255), np.uint8)
+    grain = rng.standard_normal((size, size, 1), dtype=np.float32) * np.float32(appearance.grain)
+    return np.asarray(np.clip((tone + grain) * 255 + 0.5, 0, 255), np.uint8)

@@ -1,15 +1,16 @@
-"""Eyes, lids, lashes and brows on the frontal plane."""
+"""Eyes and lids on the frontal plane."""
 
 from __future__ import annotations
 
 import attrs
 import numpy as np
 
-from frx.datasets.face_identity import Appearance, Identity
-from frx.datasets.face_plane import Floats, Plane, bell, draw_strands, linear, mix, step
+from frx.datasets.face_appearance import Appearance
+from frx.datasets.face_identity import Identity
+from frx.datasets.face_plane import Floats, Plane, Texture, bell, linear, mix, step
 from frx.datasets.face_relief import Eye
 
-_IRIS_RADIUS = 0.0245
+_IRIS_RADIUS = 0.0240
 
 
 @attrs.frozen(eq=False)
@@ -25,7 +26,7 @@ class _Frame:
     lower: Floats
 
 
-def _lids(eye: Eye, u: Floats) -> tuple[Floats, Floats]:
+def lid_edges(eye: Eye, u: Floats) -> tuple[Floats, Floats]:
     """The lids' edges as heights over u; the highest point lies toward the nose."""
     v = np.clip(u, -1, 1)
     skewed = v + 0.16 * (1 - v * v)
@@ -41,7 +42,7 @@ def _frame(eye: Eye, plane: Plane) -> _Frame:
     x = plane.x[:, columns] - np.float32(eye.x)
     y = plane.y[rows] - np.float32(eye.y)
     u = x * np.float32(eye.side / eye.half_width)
-    upper, lower = _lids(eye, u)
+    upper, lower = lid_edges(eye, u)
     return _Frame(rows, columns, x, y, u, upper, lower)
 
 
@@ -53,6 +54,7 @@ def paint_eye(
     identity: Identity,
     appearance: Appearance,
     plane: Plane,
+    texture: Texture,
     rng: np.random.Generator,
 ) -> None:
     """Eyeball, iris, lids and crease, in place."""
@@ -81,7 +83,7 @@ def paint_eye(
     rim = bell(y - frame.lower - 0.0018, 0.0017) * within * (1 - opening)
     mix(skin, tone * (1.0, 0.78, 0.74) + 0.03, rim * 0.6)
 
-    ball = _eyeball(x, y, eye, identity, appearance, plane, rng, frame)
+    ball = _eyeball(identity, appearance, texture, rng, frame)
     mix(skin, ball, opening)
     gloss[frame.rows, frame.columns] *= 1 - opening
     flat = 0.004 * bell(x, 0.034) * bell(y, 0.03)
@@ -90,23 +92,24 @@ def paint_eye(
     lash_line = bell(y - frame.upper + 0.0005, 0.0022 + 0.0018 * min(1.0, identity.make_up))
     lash_line = lash_line * (1 - step(0.95, 1.06, np.abs(u))) * (0.65 + 0.35 * step(-0.8, 0.6, u))
     dark = linear(identity.hair) * 0.12 + np.array([0.010, 0.007, 0.006], np.float32)
-    strength = 0.72 + 0.25 * min(1.0, identity.make_up)
+    strength = 0.66 - 0.12 * identity.masculinity + 0.25 * min(1.0, identity.make_up)
     mix(skin, dark, np.clip(lash_line * strength, 0, 1))
     low_line = bell(y - frame.lower - 0.0005, 0.0014) * step(-0.4, 0.7, u) * within
     mix(skin, dark, low_line * (0.28 + 0.35 * min(1.0, identity.make_up)))
 
 
 def _eyeball(
-    x: Floats, y: Floats, eye: Eye, identity: Identity, appearance: Appearance, plane: Plane,
-    rng: np.random.Generator, frame: _Frame,
+    identity: Identity, appearance: Appearance, texture: Texture, rng: np.random.Generator,
+    frame: _Frame,
 ) -> Floats:  # fmt: skip
+    x, y = frame.x, frame.y
     radius_ball = np.sqrt(x * x + y * y)
     white = np.array([0.78, 0.745, 0.72], np.float32) - np.array([0, 0.012, 0.03], np.float32) * (
         (identity.age_years - 18) / 40
     )
     round_ = np.clip(1.02 - np.square(radius_ball / 0.062) * 0.75, 0.22, 1)
     ball = white * round_[..., None]
-    veins = np.clip(plane.noise(rng, 90)[frame.rows, frame.columns] - 0.9, 0, 1)
+    veins = np.clip(texture.middle[frame.rows, frame.columns] - 0.9, 0, 1)
     mix(ball, (0.55, 0.22, 0.20), 0.16 * veins * step(0.4, 1.0, np.abs(frame.u)))
     pink = step(0.74, 0.95, -frame.u)
     mix(ball, (0.50, 0.20, 0.18), 0.85 * pink)
@@ -155,7 +158,7 @@ def light_eyes(
         cy = -0.001 + 0.0135 * float(direction[1])
         opening = plane.inside(np.minimum(frame.y - frame.upper - 0.001, frame.lower - frame.y))
         dx, dy = frame.x - np.float32(cx), frame.y - np.float32(cy)
-        size = np.float32(0.0042 + 0.0022 * appearance.light_softness)
+        size = np.float32(0.0032 + 0.0018 * appearance.light_softness)
         window = np.maximum(np.abs(dx) * 1.05, np.abs(dy) * 0.9)
         window = 0.5 * window + 0.5 * np.sqrt(dx * dx + dy * dy)
         spot = plane.inside(size - window)
@@ -167,92 +170,3 @@ def light_eyes(
         wet = 0.16 * bell(frame.y - frame.lower + 0.0012, 0.0011) * bell(frame.u - 0.1, 0.5)
         patch = lit[frame.rows, frame.columns]
         patch += key * (opening * (1.15 * spot + second + wet))[..., None]
-
-
-def draw_lashes(
-    lit: Floats, eyes: tuple[Eye, Eye], identity: Identity, plane: Plane, rng: np.random.Generator
-) -> None:
-    """Upper and lower lashes as single curved hairs, over the lit picture, in place."""
-    full = 0.55 + 0.45 * (1 - identity.masculinity) + 0.35 * identity.make_up
-    strands = np.zeros(plane.shape, np.uint8)
-    for eye in eyes:
-        for upper, count, long in ((True, 38, 0.0165), (False, 22, 0.0075)):
-            u = np.sort(rng.uniform(-0.72 if upper else -0.3, 1.0, count)).astype(np.float32)
-            top, low = _lids(eye, u)
-            root = np.stack([eye.side * u * eye.half_width, top if upper else low], -1)
-            fan = 0.65 * u + 0.10 + rng.normal(0, 0.14, count)
-            rise = -1.0 if upper else 1.0
-            length = (
-                long * full * rng.uniform(0.65, 1.1, count) * (0.65 + 0.35 * np.clip(u + 0.6, 0, 1))
-            )
-            tip = root + length[:, None] * np.stack(
-                [eye.side * np.sin(fan), rise * 0.72 * np.cos(fan)], -1)  # fmt: skip
-            knee = root * 0.5 + tip * 0.5 + length[:, None] * np.stack(
-                [0.10 * eye.side * np.ones(count), -rise * 0.16 * np.ones(count)], -1)  # fmt: skip
-            path = np.stack([root, knee, tip], 1) + (eye.x, eye.y)
-            level = round(255 * min(1.0, (0.75 if upper else 0.42) * 0.0042 * plane.n))
-            draw_strands(strands, plane.pixels(path), [(level,)] * count,
-                         max(1, round(0.0021 * plane.n)), smooth=True)  # fmt: skip
-    dark = linear(identity.hair) * 0.08 + np.array([0.006, 0.005, 0.005], np.float32)
-    mix(lit, dark, strands.astype(np.float32) / 255 * 0.9)
-
-
-def paint_brows(
-    albedo: Floats,
-    gloss: Floats,
-    eyes: tuple[Eye, Eye],
-    identity: Identity,
-    appearance: Appearance,
-    plane: Plane,
-    rng: np.random.Generator,
-) -> None:
-    """Eyebrows of single hairs over a soft shadow, in place."""
-    count = 190
-    at = rng.uniform(0, 1, count) ** 0.92
-    across = np.clip(rng.normal(0, 0.42, count), -1, 1)
-    raised = -0.013 * appearance.brow_raise
-    knit = appearance.brow_furrow
-    strands = np.zeros((*plane.shape, 2), np.uint8)
-    soft = plane.zeros()
-    for eye in eyes:
-        inner = 0.042 - 0.007 * knit
-        x = inner + (0.152 * identity.eye_spacing) * at
-        arch = 0.013 * identity.brow_arch
-        spine = -0.061 + identity.brow_height + raised + 0.010 * knit * (1 - at) ** 1.5
-        spine = spine - arch * np.sin(np.pi * np.clip(at * 0.78 + 0.05, 0, 1)) ** 1.3
-        spine = spine + 0.013 * np.maximum(at - 0.62, 0) / 0.38
-        spine = spine + 0.0015 * eye.side * identity.asymmetry[2]
-        half = (
-            0.0098
-            * identity.brow_thickness
-            * (1 - 0.78 * at**1.7)
-            * (0.75 + 0.25 * np.minimum(at * 6, 1))
-        )
-        root = np.stack([x, spine + across * half], -1)
-        slope = (
-            np.where(at < 0.14, -1.15, -0.42 + 0.95 * at)
-            + 0.45 * across
-            + rng.normal(0, 0.14, count)
-        )
-        length = 0.0155 * (0.75 + 0.25 * identity.brow_thickness) * rng.uniform(0.6, 1.1, count)
-        tip = root + length[:, None] * np.stack([np.cos(slope), np.sin(slope)], -1)
-        knee = (root + tip) / 2 - np.stack([np.zeros(count), 0.0014 * np.ones(count)], -1)
-        path = np.stack([root, knee, tip], 1) * (eye.side, 1)
-        level = rng.integers(40, 220, count)
-        draw_strands(strands, plane.pixels(path), [(int(v), 255) for v in level],
-                     max(1, round(0.0021 * plane.n)), smooth=True)  # fmt: skip
-        order = np.argsort(at)
-        edge_up = np.stack([x, spine - 0.85 * half], -1)[order]
-        edge_low = np.stack([x, spine + 0.85 * half], -1)[order]
-        soft = np.maximum(
-            soft, plane.polygon(np.concatenate([edge_up, edge_low[::-1]]) * (eye.side, 1))
-        )
-    hair = linear(identity.hair) * 0.62
-    hair = hair * (1 - 0.6 * identity.grey) + 0.30 * 0.6 * identity.grey
-    skin = linear(identity.skin)
-    gloss *= 1 - 0.8 * soft
-    dense = 0.42 + 0.2 * identity.make_up
-    mix(albedo, hair * 0.75 + 0.12 * skin, np.clip(plane.blur(soft, 0.0045) * dense, 0, 1))
-    value = strands[..., :1].astype(np.float32) / 255
-    cover = strands[..., 1].astype(np.float32) / 255 * min(1.0, 0.0042 * plane.n) * 0.75
-    mix(albedo, hair * (0.35 + 1.0 * value), cover)

@@ -1,7 +1,6 @@
-"""Who is drawn and how: the numbers behind a face, sampled from a generator.
+"""What stays with a person: the numbers behind a face, sampled from a generator.
 
-An `Identity` holds what stays with a person, an `Appearance` what changes from one photograph to the
-next. Lengths are in sides of the picture; measures called a scale are factors around 1.
+Most measures are factors around 1; colours are sRGB in 0..1.
 """
 
 from __future__ import annotations
@@ -17,10 +16,6 @@ _FEMININE = np.array([0.3, 0.5, 2, 3, 2, 0.5, 4, 3, 0, 10, 16, 14, 9, 10, 9, 4])
 _MASCULINE = np.array([8, 10, 18, 16, 8, 8, 10, 4, 7, 0.8, 2, 2, 1, 1, 1, 0])
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 GLASSES = ("none", "round", "rectangle", "browline", "thin")
-BACKGROUNDS = ("studio", "bokeh", "foliage", "interior", "sky", "plaster", "brick", "dusk")
-GARMENTS = ("tee", "shirt", "knit", "blazer", "hoodie", "stripes")
-HATS = ("none", "beanie", "cap")
-
 # Iris colours by rising melanin, sRGB.
 _IRIS = np.array(
     [
@@ -31,7 +26,7 @@ _IRIS = np.array(
 # Skin by rising melanin, sRGB.
 _SKIN = np.array(
     [
-        (0.955, 0.835, 0.760), (0.915, 0.755, 0.655), (0.845, 0.655, 0.535),
+        (0.950, 0.808, 0.715), (0.915, 0.735, 0.620), (0.845, 0.645, 0.515),
         (0.730, 0.525, 0.400), (0.590, 0.400, 0.290), (0.440, 0.285, 0.205),
         (0.310, 0.195, 0.145),
     ]
@@ -106,8 +101,8 @@ class Identity:
         masculinity = float(np.clip(rng.choice([0.18, 0.82]) + rng.normal(0, 0.1), 0, 1))
         masculine = masculinity > 0.5
         melanin = float(rng.beta(0.95, 1.15))
-        age = float(np.clip(18 + 62 * rng.beta(1.2, 2.0), 18, 82))
-        darkness = float(np.clip(rng.normal(0.9 * melanin - 0.02, 0.28), -0.35, 1))
+        age = float(np.clip(18 + 62 * rng.beta(1.1, 2.3), 18, 82))
+        darkness = float(np.clip(rng.normal(1.25 * melanin - 0.12, 0.26), -0.35, 1))
         blondness = float(np.clip(0.62 - 0.95 * darkness + rng.normal(0, 0.12), 0, 1))
         red = melanin < 0.35 and rng.random() < 0.14
         hair = _ramp(_HAIR, blondness)
@@ -138,7 +133,7 @@ class Identity:
             redness=float(rng.uniform(0.2, 1) * (1.1 - 0.7 * melanin)),
             freckles=float(rng.random() < 0.5 * (1 - melanin) ** 2 + 0.4 * red) * rng.uniform(0.3, 1),
             face_width=scale(0.040) + 0.02 * male,
-            jaw_width=scale(0.045) + 0.10 * male,
+            jaw_width=scale(0.040) + 0.13 * male,
             jaw_angle=scale(0.05) + 0.05 * male,
             chin_length=scale(0.045) + 0.03 * male,
             chin_point=float(rng.normal(0, 0.5)),
@@ -154,7 +149,7 @@ class Identity:
             eye_spacing=scale(0.02),
             eye_depth=scale(0.25) + 0.3 * male,
             lid_crease=float(rng.uniform(0.1, 1)),
-            iris=_color(np.array(_ramp(_IRIS, float(np.clip(darkness + 0.15, 0, 1))))
+            iris=_color(np.array(_ramp(_IRIS, float(np.clip(max(darkness + 0.1, 1.5 * melanin), 0, 1))))
                         * rng.uniform(0.85, 1.2)),
             brow_thickness=scale(0.18) + 0.45 * male,
             brow_arch=scale(0.45) - 0.7 * male,
@@ -181,76 +176,6 @@ class Identity:
             ],
             earrings=bool(not masculine and rng.random() < 0.35),
         )  # fmt: skip
-
-
-@attrs.frozen(kw_only=True)
-class Appearance:
-    """What changes between two pictures of one person: pose, expression, light, surroundings."""
-
-    detail_seed: int
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
-    smile: float
-    teeth: float
-    mouth_open: float
-    brow_raise: float
-    brow_furrow: float
-    eye_open: float
-    gaze: tuple[float, float]
-    light_azimuth_deg: float
-    light_elevation_deg: float
-    light_softness: float
-    light_warmth: float
-    ambient: float
-    rim: float
-    exposure: float
-    grain: float
-    vignette: float
-    background: str
-    background_hue: float
-    background_tone: float
-    garment: str
-    garment_hue: float
-    garment_saturation: float
-    garment_tone: float
-    hat: str
-
-    @classmethod
-    def from_rng(cls, rng: np.random.Generator) -> Appearance:
-        """Draw the circumstances of one photograph from `rng`."""
-        smile = float(np.clip(rng.normal(0.42, 0.42), -0.35, 1))
-        shows_teeth = rng.random() < np.clip(1.4 * smile - 0.25, 0, 0.85)
-        return cls(
-            detail_seed=int(rng.integers(2**31)),
-            yaw_deg=float(np.clip(rng.normal(0, 7.5), -17, 17)),
-            pitch_deg=float(np.clip(rng.normal(0, 3.5), -8, 8)),
-            roll_deg=float(np.clip(rng.normal(0, 2.2), -6, 6)),
-            smile=smile,
-            teeth=float(rng.uniform(0.45, 1)) * shows_teeth,
-            mouth_open=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.15 else 0.0,
-            brow_raise=float(np.clip(rng.normal(0.05, 0.35), -0.6, 1)),
-            brow_furrow=float(max(0, rng.normal(-0.15, 0.4))),
-            eye_open=float(np.clip(rng.normal(1.0, 0.1), 0.7, 1.2)),
-            gaze=(float(rng.normal(0, 0.3)), float(rng.normal(0, 0.2))),
-            light_azimuth_deg=float(rng.choice([-1, 1]) * rng.uniform(8, 62)),
-            light_elevation_deg=float(rng.uniform(14, 50)),
-            light_softness=float(rng.uniform(0, 1)),
-            light_warmth=float(np.clip(rng.normal(0.15, 0.45), -0.8, 1)),
-            ambient=float(rng.uniform(0.28, 0.62)),
-            rim=float(rng.uniform(0.3, 1)) if rng.random() < 0.4 else 0.0,
-            exposure=float(rng.normal(1.0, 0.08)),
-            grain=float(rng.uniform(0.004, 0.016)),
-            vignette=float(rng.uniform(0, 0.35)),
-            background=str(rng.choice(BACKGROUNDS)),
-            background_hue=float(rng.uniform(0, 1)),
-            background_tone=float(rng.uniform(0, 1)),
-            garment=str(rng.choice(GARMENTS)),
-            garment_hue=float(rng.uniform(0, 1)),
-            garment_saturation=float(rng.beta(1.3, 2.0)),
-            garment_tone=float(rng.uniform(0.03, 0.85)),
-            hat=str(rng.choice(HATS, p=[0.93, 0.04, 0.03])),
-        )
 
 
 def _ramp(colors: np.ndarray, position: float) -> Color:

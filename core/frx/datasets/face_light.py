@@ -6,7 +6,7 @@ import attrs
 import cv2
 import numpy as np
 
-from frx.datasets.face_identity import Appearance
+from frx.datasets.face_appearance import Appearance
 from frx.datasets.face_plane import Floats, Plane
 
 
@@ -21,8 +21,11 @@ class Light:
     rim: Floats
 
     @classmethod
-    def of(cls, appearance: Appearance, surroundings: Floats) -> Light:
-        """`surroundings` is the background's mean colour: it tints shadows and rims."""
+    def of(cls, appearance: Appearance, melanin: float, surroundings: Floats) -> Light:
+        """`surroundings`, the background's mean colour, tints shadows and rims.
+
+        Exposure follows the skin's `melanin` a little, as a photographer's would.
+        """
         azimuth, elevation = np.radians(
             [appearance.light_azimuth_deg, appearance.light_elevation_deg]
         )
@@ -32,9 +35,11 @@ class Light:
         warmth = appearance.light_warmth
         key = np.array([1 + 0.10 * warmth, 1.0, 1 - 0.22 * warmth], np.float32)
         tint = surroundings / max(float(surroundings.mean()), 0.02)
-        ambient = 0.65 * np.array([0.97, 1.0, 1.06], np.float32) + 0.35 * np.clip(tint, 0.4, 1.8)
+        ambient = 0.65 * np.array([0.97, 1.0, 1.06], np.float32) + 0.35 * np.clip(
+            0.5 + 0.5 * tint, 0.75, 1.3
+        )
         rim = appearance.rim * (0.35 * key + 0.65 * np.clip(tint, 0.3, 2))
-        strength = appearance.exposure
+        strength = appearance.exposure * (0.90 + 0.24 * melanin)
         return cls(
             (1.28 - appearance.ambient) * strength * key,
             appearance.ambient * strength * ambient.astype(np.float32),

@@ -105,17 +105,25 @@ class Plane:
         return mask.astype(np.float32) / 255
 
 
+class Texture:
+    """Noise of a head's skin at several scales, drawn once and used by all that is painted on it."""
+
+    def __init__(self, plane: Plane, rng: np.random.Generator) -> None:
+        self.broad = plane.noise(rng, 10)
+        self.soft = plane.noise(rng, 34)
+        self.middle = plane.noise(rng, 110)
+        self.fine = plane.noise(rng, 220)
+
+
 def draw_strands(
     image: NDArray[np.uint8],
     points: NDArray[np.int32],
     colors: Sequence[Sequence[int]],
     thickness: int,
-    smooth: bool = False,
 ) -> None:
     """Draw polylines [strands, points, 2] (fixed point) in order, each in one colour."""
-    kind = cv2.LINE_AA if smooth else cv2.LINE_8
     for path, color in zip(points, colors, strict=True):
-        cv2.polylines(image, [path], False, color, thickness, kind, 4)
+        cv2.polylines(image, [path], False, color, thickness, cv2.LINE_AA, 4)
 
 
 def bell(distance: Floats, width: float) -> Floats:

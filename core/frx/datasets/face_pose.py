@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_identity import Appearance
+from frx.datasets.face_appearance import Appearance
 from frx.datasets.face_plane import Floats, Plane
 
 # Eyes and mouth corners of a frontal face with their depth: what FFHQ's alignment holds still.
@@ -41,7 +41,7 @@ class Pose:
 
     def project(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Picture positions [..., 2] (head coordinates) of points [..., 3]."""
-        seen: NDArray[np.float64] = _apply(self.rotation, points)[..., :2] + self.offset
+        seen: NDArray[np.float64] = _apply(self.rotation[:2], points) + self.offset
         return seen
 
     def in_head(self, direction: Floats) -> Floats:
@@ -78,4 +78,5 @@ def _product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[n
 
 
 def _apply(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.asarray(np.stack([(points * row).sum(-1) for row in matrix], -1))
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], -1)

@@ -6,8 +6,9 @@ import attrs
 import cv2
 import numpy as np
 
-from frx.datasets.face_identity import Appearance, Identity
-from frx.datasets.face_plane import Floats, Plane, bell, step
+from frx.datasets.face_appearance import Appearance
+from frx.datasets.face_identity import Identity
+from frx.datasets.face_plane import Floats, Plane, Texture, bell, step
 
 _DEGREES = np.linspace(-90, 90, 361)
 
@@ -45,10 +46,10 @@ def outline_radius(identity: Identity) -> np.ndarray:
     chin = 0.422 + 0.5 * (identity.chin_length - 1) * 0.4
     point = 0.014 * identity.chin_point
     knots = {
-        -90: 0.445, -70: 0.430 * (0.5 + 0.5 * width), -45: 0.362 * width, -20: 0.296 * width,
-        0: 0.268 * width, 18: 0.262 * width + 0.004 * identity.cheekbone, 35: 0.268 * (width + jaw) / 2,
-        52: 0.303 * jaw * (0.6 + 0.4 * identity.jaw_angle), 66: 0.356 * (0.5 + 0.5 * jaw) - point,
-        78: 0.400 * identity.chin_length - point * 0.6, 90: chin,
+        -90: 0.432, -70: 0.418 * (0.5 + 0.5 * width), -45: 0.355 * width, -20: 0.296 * width,
+        0: 0.268 * width, 18: 0.264 * width + 0.004 * identity.cheekbone, 35: 0.274 * (width + jaw) / 2,
+        52: 0.318 * jaw * (0.6 + 0.4 * identity.jaw_angle), 66: 0.361 * (0.45 + 0.55 * jaw) - point,
+        78: 0.404 * identity.chin_length - point * 0.6, 90: chin,
     }  # fmt: skip
     radius = np.interp(_DEGREES, list(knots), list(knots.values()))
     # Mirrored at both ends so that the outline is smooth where left meets right.
@@ -71,9 +72,9 @@ def eyes_of(identity: Identity, appearance: Appearance) -> tuple[Eye, Eye]:
                 side=side,
                 x=side * 0.123 * identity.eye_spacing,
                 y=skew,
-                half_width=0.0575 * size,
-                up=0.0235 * size * max(0.35, opening - 0.05),
-                down=0.0145 * size * max(0.45, opening - 0.6 * squint),
+                half_width=0.0615 * size,
+                up=0.0240 * size * max(0.35, opening - 0.05),
+                down=0.0150 * size * max(0.45, opening - 0.6 * squint),
                 tilt=identity.eye_tilt,
             )
         )
@@ -83,17 +84,17 @@ def eyes_of(identity: Identity, appearance: Appearance) -> tuple[Eye, Eye]:
 def mouth_of(identity: Identity, appearance: Appearance, plane: Plane) -> Mouth:
     """The lips as the expression leaves them."""
     smile = appearance.smile
-    wide = 0.098 * identity.mouth_width * (1 + 0.20 * max(0, smile) - 0.06 * max(0, -smile))
+    wide = 0.104 * identity.mouth_width * (1 + 0.20 * max(0, smile) - 0.06 * max(0, -smile))
     wide *= 1 - 0.12 * appearance.mouth_open
     middle = 0.252 + identity.mouth_height
     t = np.clip(plane.x / np.float32(wide), -1.2, 1.2)
     t2 = np.minimum(t * t, 1)
-    lift = -0.024 * smile if smile > 0 else -0.012 * smile
+    lift = -0.044 * smile if smile > 0 else -0.012 * smile
     skew = 0.0015 * identity.asymmetry[1]
     line = middle + lift * (t2 - 0.35) + skew * t + 0.0035 * bell(t, 0.22) - 0.002 * bell(t, 0.5)
     thin = 1 - 0.25 * max(0, smile) - 0.004 * (identity.age_years - 30)
-    upper_lip = 0.026 * identity.lip_fullness * thin
-    lower_lip = 0.034 * identity.lip_fullness * thin * (1 + 0.1 * max(0, smile))
+    upper_lip = 0.029 * identity.lip_fullness * thin
+    lower_lip = 0.038 * identity.lip_fullness * thin * (1 + 0.1 * max(0, smile))
     gap = 0.030 * appearance.teeth * max(0.25, smile) + 0.045 * appearance.mouth_open
     open_by = gap * np.power(1 - t2, 0.6)
     upper = line - 0.30 * open_by
@@ -115,7 +116,11 @@ class Relief:
 
 
 def relief_of(
-    identity: Identity, appearance: Appearance, plane: Plane, rng: np.random.Generator
+    identity: Identity,
+    appearance: Appearance,
+    plane: Plane,
+    texture: Texture,
+    rng: np.random.Generator,
 ) -> Relief:
     """The head's surface with bones, features and the folds of age and expression."""
     x, y = np.abs(plane.x), plane.y
@@ -128,14 +133,19 @@ def relief_of(
     dome = np.sqrt(np.maximum(1 - np.power(rho, np.float32(2.5)), np.float32(0.0004)))
     depth = 0.285 * dome
     features = _features(identity, appearance, x, y)
-    features = features + _folds(identity, appearance, plane, rng)
+    old = max(0.0, (identity.age_years - 26) / 45)
+    features += _folds(identity, appearance, plane, rng)
+    features += 0.00022 * texture.soft + 0.00016 * texture.middle
+    features += (0.00006 + 0.00010 * old) * texture.fine
     fade = step(0, 0.30, dome)
     depth += features * fade
     # A paraboloid outside keeps the inverse of the pose a contraction beyond the outline.
     bowl = 0.27 * (1 - np.square(np.minimum(rho, 1.6)) * 0.85)
-    return Relief(
-        depth, edge - radius, bowl + plane.blur(features, 0.008) * step(0.0, 0.2, 1 - rho)
-    )
+    bowl += plane.blur(features, 0.008) * step(0.0, 0.2, 1 - rho)
+    ear, ear_depth = _ear(identity, x, y)
+    inside = edge - radius
+    depth += (ear_depth - depth) * (step(-0.004, 0.001, -inside) * (ear > -0.01))
+    return Relief(depth, np.maximum(inside, ear), bowl)
 
 
 def _ear(identity: Identity, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -175,15 +185,15 @@ def _features(identity: Identity, appearance: Appearance, x: Floats, y: Floats) 
     depth += bump(-0.012 * (0.4 + old), 0.150, 0.205, 0.045, 0.060)
     depth += bump(-0.008 * old - 0.003, 0.215, -0.075, 0.035, 0.060)
     along = np.clip((y + 0.045) / np.float32(tip + 0.045), 0, 1)
-    ridge = 0.010 + identity.nose_bridge * 0.020 + 0.034 * along**1.6
-    spread = (0.017 + 0.016 * along**2) * (0.65 + 0.35 * wide)
-    end = 1 - step(tip - 0.005, tip + 0.042, y)
+    ridge = 0.007 + identity.nose_bridge * 0.017 + 0.030 * along**1.7
+    spread = (0.018 + 0.018 * along**2) * (0.65 + 0.35 * wide)
+    end = 1 - step(tip - 0.010, tip + 0.050, y)
     depth += ridge * step(-0.095, -0.02, y) * end * np.exp(-0.5 * np.square(x / spread))
-    depth += bump(0.026 * identity.nose_tip, 0.0, tip + 0.004, 0.025 * wide, 0.021)
-    depth += bump(0.026, 0.043 * wide, tip + 0.014, 0.0145 * wide, 0.0165)
-    depth += bump(-0.010, 0.026 * wide, tip + 0.002, 0.008, 0.010)
-    depth += bump(-0.022, 0.0, tip + 0.047, 0.040 * wide, 0.011)
-    depth += bump(-0.005, 0.0, 0.205, 0.011, 0.022) + bump(0.003, 0.019, 0.205, 0.009, 0.022)
+    depth += bump(0.024 * identity.nose_tip, 0.0, tip + 0.002, 0.026 * wide, 0.023)
+    depth += bump(0.019, 0.041 * wide, tip + 0.014, 0.0155 * wide, 0.0170)
+    depth += bump(-0.006, 0.026 * wide, tip + 0.002, 0.008, 0.010)
+    depth += bump(-0.012, 0.0, tip + 0.050, 0.040 * wide, 0.013)
+    depth += bump(-0.0032, 0.0, 0.205, 0.011, 0.022) + bump(0.0012, 0.019, 0.205, 0.010, 0.022)
     depth += bump(0.017, 0.0, 0.245, 0.085, 0.052)
     depth += bump(-0.012, 0.0, 0.322, 0.062, 0.016)
     depth += bump(0.024, 0.0, 0.372, 0.052, 0.030)
@@ -209,7 +219,7 @@ def _folds(
         path = (1 - at) ** 2 * start + 2 * at * (1 - at) * bend + at**2 * end
         fold = np.maximum(fold, plane.line(path * (side, 1), 0.007))
         for foot in range(4):
-            if rng.random() < 0.35 * old + 0.65 * smile * old:
+            if rng.random() < 0.3 * old + 0.7 * smile * old:
                 y0 = -0.012 + 0.016 * foot + rng.normal(0, 0.002)
                 far = 0.205 + 0.03 * rng.random()
                 path = np.stack([0.187 + (far - 0.187) * at[:, 0],
@@ -222,12 +232,11 @@ def _folds(
             )
     for row in range(4):
         strength = old * 0.8 + 0.9 * max(0.0, appearance.brow_raise) * (0.35 + old)
-        xs = np.linspace(-0.15, 0.15, 20) * rng.uniform(0.75, 1.05)
+        strength *= rng.uniform(0.2, 1.0)
+        xs = np.linspace(-0.15, 0.15, 20) * rng.uniform(0.45, 1.0) + rng.normal(0, 0.02)
         ys = -0.135 - 0.030 * row + 0.10 * xs**2 + 0.003 * np.sin(xs * 40 + rng.uniform(0, 6))
         line = plane.line(np.stack([xs, ys], -1), 0.0045)
         wrinkles = np.maximum(wrinkles, min(strength, 1.0) * line)
-    depth = -(0.006 + 0.020 * old + 0.022 * smile) * plane.blur(fold, 0.0065)
-    depth -= (0.007 + 0.004 * old) * plane.blur(wrinkles, 0.0028)
-    pores = plane.noise(rng, 150) * 0.00040 + plane.noise(rng, 60) * 0.0005
-    pores += plane.noise(rng, 260) * (0.00016 + 0.00022 * old)
-    return (depth + pores).astype(np.float32)
+    depth = -(0.003 + 0.015 * old + 0.018 * smile) * plane.blur(fold, 0.0065)
+    depth -= (0.0036 + 0.003 * old) * plane.blur(wrinkles, 0.0030)
+    return np.asarray(depth, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from frx.cli.recipe_options import device_option, find_recipe, recipe_options
+from frx.commands.recipe_options import device_option, find_recipe, recipe_options
 
 
 @click.command("check", epilog="Example:  frx check recipes/unet_faces.toml --profile quick")

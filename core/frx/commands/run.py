@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from frx.cli.recipe_options import device_option, find_recipe, recipe_options
+from frx.commands.recipe_options import device_option, find_recipe, recipe_options
 
 
 @click.command("run", epilog="Example:  frx run recipes/unet_faces.toml --profile quick")

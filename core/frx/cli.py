@@ -1,4 +1,4 @@
-"""The command line. Each command is a module of this package, imported when it is used."""
+"""The command line. Each command is a module of `frx.commands`, imported when it is used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"frx.cli.{name}")
+        module = importlib.import_module(f"frx.commands.{name}")
         command: click.Command = module.command
         return command
 

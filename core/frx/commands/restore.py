@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from frx.cli.recipe_options import device_option
+from frx.commands.recipe_options import device_option
 
 
 @click.command(

@@ -1,0 +1,1 @@
+"""The commands of frx, a module each, imported when one is called."""
