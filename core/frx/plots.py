@@ -15,6 +15,8 @@ def draw_curves(log: Path, out: Path) -> None:
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     labels = sorted({key for line in lines for key in line if key not in _NOT_A_LOSS})
+    if len(labels) == 2 and "loss" in labels:  # the sum of one term is that term
+        labels.remove("loss")
     if not labels:
         return
     figure = Figure(figsize=(6.4 * min(len(labels), 2), 3.6 * ((len(labels) + 1) // 2)), dpi=100)

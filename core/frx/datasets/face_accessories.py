@@ -33,8 +33,8 @@ def _with_depth(points: Array) -> Array:
 def _rims(kind: str) -> list[Array]:
     wide, high, square, _ = _FRAMES[kind]
     at = np.linspace(0, 2 * np.pi, 49)[:-1]
-    shape = np.stack([np.sign(np.cos(at)) * np.abs(np.cos(at)) ** (2 / square) * wide,
-                      np.sign(np.sin(at)) * np.abs(np.sin(at)) ** (2 / square) * high], -1)  # fmt: skip
+    round_ = np.stack([np.cos(at), np.sin(at)], -1)
+    shape = np.sign(round_) * np.abs(round_) ** (2 / square) * (wide, high)
     shape[:, 0] *= 1 - 0.10 * np.clip(shape[:, 1] / high, 0, 1)
     return [shape * (side, 1) + (side * 0.121, 0.010) for side in (-1, 1)]
 
@@ -134,17 +134,18 @@ def _scarf(
     outer = np.maximum(head * 0.33, np.minimum(drape, oy - 0.08))
     cover = plane.inside(np.minimum(outer, -face * 0.24).astype(np.float32))
     # Folds run round the face: a texture over the angle and the distance from its edge.
-    turn = np.arctan2(y, x) / (2 * np.pi) + 0.5
+    # Mirrored left and right, for an angle alone has a seam where it starts again.
+    turn = np.abs(np.arctan2(x, -y)) / (2 * np.pi) + 0.04 * x + 0.25
     away = -face + 0.10 * np.sin(3 * turn * 2 * np.pi)
-    folds = rng.normal(0, 1, (14, 9)).astype(np.float32)
-    folds = cv2.GaussianBlur(
-        cv2.resize(folds, (128, 128), interpolation=cv2.INTER_CUBIC), (0, 0), 2
-    )
-    waves = cv2.remap(folds, (turn * 40 + 20).astype(np.float32), np.clip(away * 130 + 6, 0, 126).astype(np.float32),
-                      cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # fmt: skip
-    dome = 0.30 * np.sqrt(
-        np.maximum(1 - np.square(ox / 0.36) - np.square(np.minimum(oy, 0) / 0.5), 0.02)
-    )
+    lattice = rng.normal(0, 1, (14, 9)).astype(np.float32)
+    folds = cv2.resize(lattice, (128, 128), interpolation=cv2.INTER_CUBIC)
+    folds = cv2.GaussianBlur(folds, (0, 0), 2)
+    column, row = turn * 40 + 20, np.clip(away * 130 + 6, 0, 126)
+    waves = cv2.remap(
+        folds, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT)  # fmt: skip
+    bow = np.square(ox / 0.66) + np.square(np.minimum(oy, 0) / 0.80)
+    dome = 0.36 * np.sqrt(np.maximum(1 - bow, 0.02))
     depth = dome + 0.012 * waves + 0.020 * bell(-face - 0.05, 0.05)
     hue, tone = appearance.garment_hue, 0.30 + 0.6 * appearance.garment_tone
     albedo = np.empty((*plane.shape, 3), np.float32)
@@ -166,8 +167,8 @@ def _hat(
         np.maximum(1 - np.square(x / 0.325) - np.square(np.minimum(y - 0.12, 0) / 0.405), 0.01)
     )
     albedo = np.empty((*plane.shape, 3), np.float32)
-    albedo[:] = linear(hsv_to_rgb((appearance.garment_hue + 0.4) % 1, 0.55 * appearance.garment_saturation + 0.1,
-                                  0.2 + 0.6 * appearance.background_tone))  # fmt: skip
+    hue, saturation = (appearance.garment_hue + 0.4) % 1, 0.42 * appearance.garment_saturation
+    albedo[:] = linear(hsv_to_rgb(hue, saturation + 0.1, 0.2 + 0.6 * appearance.background_tone))
     band = step(-0.072, -0.064, y - rim)
     curved = x / np.sqrt(np.maximum(1 - np.square(np.minimum(y - 0.1, 0) / 0.44), 0.05))
     rib = np.sin(2 * np.pi * np.arcsin(np.clip(curved / 0.36, -1, 1)) / 0.062)

@@ -1,4 +1,4 @@
-"""What lies behind a face: studio, lights, leaves, rooms, sky, walls; out of focus, linear colours."""
+"""What lies behind a face: studio, lights, leaves, rooms, sky, walls; mostly out of focus."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def draw_backdrop(appearance: Appearance, plane: Plane, rng: np.random.Generator
             _disc(scene, small, rng, _tint(rng.uniform(0.03, 0.14), 0.6, 1.0), (0.006, 0.028), 0.15)
     else:
         return _wall(appearance, plane, rng)
-    scene = cv2.GaussianBlur(np.asarray(scene, np.float32), (0, 0), 0.9)
-    return np.maximum(cv2.resize(scene, plane.shape[::-1], interpolation=cv2.INTER_CUBIC), 0.002)
+    soft = cv2.GaussianBlur(np.asarray(scene, np.float32), (0, 0), 0.9)
+    return np.maximum(cv2.resize(soft, plane.shape[::-1], interpolation=cv2.INTER_CUBIC), 0.002)
 
 
 def _tint(hue: float, saturation: float, value: float) -> Floats:
@@ -93,7 +93,7 @@ def _interior(plane: Plane, hue: float, tone: float, rng: np.random.Generator) -
         color = _tint((hue + rng.normal(0, 0.18)) % 1, rng.uniform(0.05, 0.55), shade)
         mix(scene, color, inside * np.float32(rng.uniform(0.5, 0.95)))
     light = bell(plane.x - rng.uniform(-0.5, 0.5), 0.35) * bell(plane.y + 0.2, 0.4)
-    scene = scene * (0.65 + 0.6 * light)[..., None]
+    scene *= (0.65 + 0.6 * light)[..., None]
     return np.asarray(cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(1.2, 3.2))), np.float32)
 
 

@@ -151,5 +151,5 @@ def _collar(plane: Plane, x: Floats, half: float) -> Floats:
     middle = float(plane.x[0, 0] - x[0, 0])
     leaf = np.array([(half - 0.012, 0.392), (0.010, 0.474), (0.058, 0.526), (half + 0.038, 0.462),
                      (half + 0.022, 0.404)])  # fmt: skip
-    left, right = leaf * (-1, 1) + (middle, 0), leaf + (middle, 0)
-    return np.maximum(plane.polygon(left), plane.polygon(right))
+    place = np.array([middle, 0.0])
+    return np.maximum(plane.polygon(leaf * (-1, 1) + place), plane.polygon(leaf + place))

@@ -31,7 +31,7 @@ def draw_lashes(
                 [eye.side * np.sin(fan), rise * 0.72 * np.cos(fan)], -1)  # fmt: skip
             knee = root * 0.5 + tip * 0.5 + length[:, None] * np.stack(
                 [0.10 * eye.side * np.ones(count), -rise * 0.16 * np.ones(count)], -1)  # fmt: skip
-            path = np.stack([root, knee, tip], 1) + (eye.x, eye.y)
+            path = np.stack([root, knee, tip], 1) + np.array([eye.x, eye.y])
             level = round(255 * min(1.0, (0.75 if upper else 0.42) * 0.0042 * plane.n))
             draw_strands(strands, plane.pixels(path), [(level,)] * count,
                          max(1, round(0.0016 * plane.n)))  # fmt: skip

@@ -124,6 +124,8 @@ class Identity:
             return float(1 + sigma * np.clip(rng.normal(), -2.2, 2.2))
 
         male = masculinity - 0.5
+        freckled = bool(rng.random() < 0.5 * (1 - melanin) ** 2 + 0.4 * red)
+        iris = float(np.clip(max(darkness + 0.1, 1.5 * melanin), 0, 1))
         return cls(
             detail_seed=int(rng.integers(2**31)),
             masculinity=masculinity,
@@ -131,7 +133,7 @@ class Identity:
             skin=_color(skin),
             melanin=melanin,
             redness=float(rng.uniform(0.2, 1) * (1.1 - 0.7 * melanin)),
-            freckles=float(rng.random() < 0.5 * (1 - melanin) ** 2 + 0.4 * red) * rng.uniform(0.3, 1),
+            freckles=freckled * float(rng.uniform(0.3, 1)),
             face_width=scale(0.040) + 0.02 * male,
             jaw_width=scale(0.040) + 0.13 * male,
             jaw_angle=scale(0.05) + 0.05 * male,
@@ -149,8 +151,7 @@ class Identity:
             eye_spacing=scale(0.02),
             eye_depth=scale(0.25) + 0.3 * male,
             lid_crease=float(rng.uniform(0.1, 1)),
-            iris=_color(np.array(_ramp(_IRIS, float(np.clip(max(darkness + 0.1, 1.5 * melanin), 0, 1))))
-                        * rng.uniform(0.85, 1.2)),
+            iris=_color(np.array(_ramp(_IRIS, iris)) * rng.uniform(0.85, 1.2)),
             brow_thickness=scale(0.18) + 0.45 * male,
             brow_arch=scale(0.45) - 0.7 * male,
             brow_height=float(rng.normal(0, 0.004)) - 0.009 * male,

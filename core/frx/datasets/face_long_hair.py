@@ -58,8 +58,8 @@ def draw_long(
     back.fill(np.concatenate([left, right[::-1]]), 20)
     fine = rng.uniform(-0.30, 0.30, 260)
     drop = bottom * rng.uniform(0.9, 1.04, 260)
-    column = np.stack([np.repeat(fine[:, None], 20, 1) + 0.01 * curl * np.sin(edge * 14 + fine[:, None] * 60),
-                       drop[:, None] * edge + 0.0], -1)  # fmt: skip
+    sway = 0.01 * curl * np.sin(edge * 14 + fine[:, None] * 60)
+    column = np.stack([fine[:, None] + sway, drop[:, None] * edge], -1)
     back.strands(column, np.clip(rng.normal(0.22, 0.07, 260), 0.05, 1), rng)
     back.strands(paths[u > 0.7], np.clip(value[u > 0.7] * 0.8, 0.1, 1), rng)
 

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+# Float32 at run time; numpy's stubs lose the precision when a Python number takes part.
+Floats = NDArray[np.floating]
 
 # Where FFHQ's alignment puts the middle between the eyes.
 ORIGIN = (0.498, 0.469)
@@ -45,7 +46,7 @@ class Plane:
     def pixels(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """Head coordinates [..., 2] in OpenCV's fixed point with 4 fractional bits."""
         at = (points + np.array(ORIGIN)) * self.n - self._corner - 0.5
-        return np.rint(at * 16).astype(np.int32)
+        return np.asarray(np.rint(at * 16), np.int32)
 
     def window(self, x0: float, x1: float, y0: float, y1: float) -> tuple[slice, slice]:
         """The rows and columns that hold a rectangle of head coordinates."""
@@ -62,7 +63,7 @@ class Plane:
 
     def inside(self, signed_distance: Floats) -> Floats:
         """Coverage 0..1 of pixels by their distance (positive inside) to an edge."""
-        return np.clip(signed_distance * self.n + 0.5, 0, 1)
+        return np.asarray(np.clip(signed_distance * self.n + 0.5, 0, 1))
 
     def blur(self, image: Floats, sigma: float) -> Floats:
         """Gaussian blur with `sigma` in sides; strong blurs are made on a smaller copy."""
@@ -106,7 +107,7 @@ class Plane:
 
 
 class Texture:
-    """Noise of a head's skin at several scales, drawn once and used by all that is painted on it."""
+    """Noise of skin at several scales, drawn once and used by all that is painted on it."""
 
     def __init__(self, plane: Plane, rng: np.random.Generator) -> None:
         self.broad = plane.noise(rng, 10)
@@ -128,13 +129,13 @@ def draw_strands(
 
 def bell(distance: Floats, width: float) -> Floats:
     """A Gaussian of unit height."""
-    return np.exp(-0.5 * np.square(distance / np.float32(width)))
+    return np.asarray(np.exp(-0.5 * np.square(distance / np.float32(width))))
 
 
 def step(low: float, high: float, value: Floats) -> Floats:
     """The smooth step from 0 at `low` to 1 at `high`."""
     t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
 def mix(image: Floats, color: Sequence[float] | Floats, weight: Floats) -> None:

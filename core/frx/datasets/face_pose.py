@@ -25,7 +25,7 @@ class Pose:
 
     @classmethod
     def of(cls, appearance: Appearance) -> Pose:
-        """Positive yaw looks to the picture's right, positive pitch down, positive roll clockwise."""
+        """Positive yaw looks to the picture's right, pitch down; positive roll is clockwise."""
         yaw, pitch, roll = np.radians(
             [appearance.yaw_deg, appearance.pitch_deg, appearance.roll_deg]
         )

@@ -1,4 +1,4 @@
-"""The shape of a head: its depth at each point of the frontal plane, and the eyes' and lips' edges."""
+"""The shape of a head: its depth on the frontal plane, and the eyes' and lips' edges."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def outline_radius(identity: Identity) -> np.ndarray:
     point = 0.014 * identity.chin_point
     knots = {
         -90: 0.432, -70: 0.418 * (0.5 + 0.5 * width), -45: 0.355 * width, -20: 0.296 * width,
-        0: 0.268 * width, 18: 0.264 * width + 0.004 * identity.cheekbone, 35: 0.274 * (width + jaw) / 2,
+        0: 0.268 * width, 18: 0.264 * width + 0.004 * identity.cheekbone,
+        35: 0.274 * (width + jaw) / 2,
         52: 0.318 * jaw * (0.6 + 0.4 * identity.jaw_angle), 66: 0.361 * (0.45 + 0.55 * jaw) - point,
         78: 0.404 * identity.chin_length - point * 0.6, 90: chin,
     }  # fmt: skip

@@ -55,7 +55,8 @@ class Scalp:
         """Head coordinates [..., 2] of (a, u)."""
         inner, outer = self.radii(a)
         radius = inner + (outer - inner) * u
-        return np.stack([np.sin(_TURN * a) * radius, -np.cos(_TURN * a) * radius], -1) + CENTER
+        arm = np.stack([np.sin(_TURN * a) * radius, -np.cos(_TURN * a) * radius], -1)
+        return np.asarray(arm + CENTER)
 
     def raise_(self, points: Array) -> Array:
         """Points [..., 2] with the depth of the hair at them, [..., 3]."""

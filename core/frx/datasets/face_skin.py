@@ -35,7 +35,8 @@ def paint_skin(
     if identity.freckles > 0:
         _dots(albedo, plane, rng, identity)
     if identity.age_years > 55:
-        spots = step(1.3, 2.2, texture.soft) * 0.25 * step(55, 75, np.float32(identity.age_years))
+        many = float(np.clip((identity.age_years - 55) / 20, 0, 1))
+        spots = step(1.3, 2.2, texture.soft) * 0.25 * many
         mix(albedo, tone * (0.62, 0.5, 0.42), spots * bell(y + 0.1, 0.25))
     gloss = (
         0.55

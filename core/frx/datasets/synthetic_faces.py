@@ -20,10 +20,10 @@ class SyntheticFaces:
     """Portraits drawn from a seed: no download, any size, any number.
 
     Each sample is uint8 [size, size, 3] RGB, aligned as FFHQ is: a frontal face has its eyes at
-    (0.375, 0.469) and (0.621, 0.469) of width and height. `identities` None: every sample is another
-    person; else sample `index` shows person `index % identities` in another pose, expression and
-    light, and `groups()` keeps a person's pictures in one split. The same seed and index give the
-    same picture in every process, and a larger `size` gives the same picture with more detail.
+    (0.375, 0.469) and (0.621, 0.469) of width and height. `identities` None: every sample is
+    another person; else sample `index` shows person `index % identities` in another pose,
+    expression and light, and `groups()` keeps a person's pictures in one split. The same seed and
+    index give the same picture in every process, and a larger `size` the same with more detail.
     """
 
     size: Annotated[int, Ge(16)] = 128

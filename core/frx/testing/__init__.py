@@ -1,0 +1,21 @@
+"""Checks of a component's contract, for tests of plugins: one function a kind.
+
+Each raises AssertionError with one sentence about the first promise that is not kept. They work on
+small random data in seconds; what a component is for, its author tests.
+"""
+
+from frx.testing.pictures import check_augmentation, check_dataset, check_degradation
+from frx.testing.tensors import check_loss, check_metric, check_model
+from frx.testing.training import check_hook, check_optimizer, check_schedule
+
+__all__ = [
+    "check_augmentation",
+    "check_dataset",
+    "check_degradation",
+    "check_hook",
+    "check_loss",
+    "check_metric",
+    "check_model",
+    "check_optimizer",
+    "check_schedule",
+]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import torch
+
+from frx import experiment
+from frx.build import Use
+from frx.interruption import Interrupted
+from frx.recipe import Recipe
+from frx.run import train
+
+KIND = "trainer"
+CPU = torch.device("cpu")
+
+
+def trained_by(use: Use, recipe: Recipe) -> Recipe:
+    return attrs.evolve(recipe, stages=[attrs.evolve(recipe.stages[0], trainer=use)])
+
+
+def test_every_trainer_moves_all_networks_that_it_declares(
+    use: Use, recipe: Recipe, tmp_path: Path
+) -> None:
+    run = experiment.open_run(trained_by(use, recipe), tmp_path, CPU)
+    run.begin_stage()
+    assert run.networks["model"].module is run.model
+    before = {
+        name: [parameter.detach().clone() for parameter in network.module.parameters()]
+        for name, network in run.networks.items()
+    }
+    train(run)
+    for name, network in run.networks.items():
+        after = list(network.module.parameters())
+        assert not all(map(torch.equal, before[name], after)), f"{name} has not learnt"
+    assert run.log
+    assert all(value.shape == () and torch.isfinite(value) for value in run.log.values())
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_no_trainer_keeps_state_that_a_break_would_lose(
+    steps: int, use: Use, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after a step and continued, the weights are the same bytes."""
+
+    class Signalled:
+        left = steps
+
+        @property
+        def number(self) -> int | None:
+            self.left -= 1
+            return signal.SIGTERM if self.left < 0 else None
+
+    @contextmanager
+    def listening() -> Iterator[Signalled]:
+        yield Signalled()
+
+    wanted = trained_by(use, recipe)
+    experiment.run(wanted, tmp_path / "whole", CPU)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "listening", listening)
+        with pytest.raises(Interrupted):
+            experiment.run(wanted, tmp_path / "broken", CPU)
+    experiment.run(wanted, tmp_path / "broken", CPU)
+    whole, broken = (
+        (tmp_path / name / "model" / "model.safetensors").read_bytes()
+        for name in ("whole", "broken")
+    )
+    assert whole == broken
