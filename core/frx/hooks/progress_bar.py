@@ -51,9 +51,8 @@ class ProgressBar:
         """Close the bar; say why, when the stage ends early."""
         self.close()
         if run.position.stop:
-            say(
-                f"  stage {run.stage.name} ends after epoch {run.position.epoch}: {run.position.stop}"
-            )
+            epoch = run.position.epoch
+            say(f"  stage {run.stage.name} ends after epoch {epoch}: {run.position.stop}")
 
     def close(self) -> None:
         """Leave the terminal as it was, also after an error."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frx.build import call
-from frx.specs import Loss, Metric, Model
 from frx.testing.promises import Promises
 
 SIZES = ((64, 64), (37, 53))  # height, width
@@ -20,7 +19,7 @@ SIZES = ((64, 64), (37, 53))  # height, width
 CLOSE = 1e-4
 
 
-def check_model(model: Model, other: Model | None = None) -> None:
+def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
     """Any size in, the same size out; one answer in all modes; every weight learns and is saved.
 
     A network with dropout or running statistics says so with a class attribute
@@ -33,7 +32,6 @@ def check_model(model: Model, other: Model | None = None) -> None:
     """
     promises = Promises.made_by(model)
     promises.kept(isinstance(model, nn.Module), "is not an nn.Module")
-    assert isinstance(model, nn.Module)
     promises.kept(
         any(p.requires_grad for p in model.parameters()), "has no parameter that could learn"
     )
@@ -102,7 +100,7 @@ def _check_gradients(promises: Promises, model: nn.Module, data: Mapping[str, Te
 
 @torch.no_grad()
 def _check_saving(
-    promises: Promises, model: nn.Module, other: Model | None, data: Mapping[str, Tensor]
+    promises: Promises, model: nn.Module, other: nn.Module | None, data: Mapping[str, Tensor]
 ) -> None:
     expected = _outputs(promises, model.eval(), data)
     with promises.no_error("saving its weights"):
@@ -122,7 +120,7 @@ def _check_saving(
     )
 
 
-def check_loss(loss: Loss) -> None:
+def check_loss(loss: Callable[..., Tensor]) -> None:
     """One finite number, least at equality, with a finite gradient to the restored image.
 
     Also at equality itself, and where the mask marks nothing.
@@ -151,7 +149,11 @@ def check_loss(loss: Loss) -> None:
 
 
 def _value(
-    promises: Promises, loss: Loss, data: Mapping[str, Tensor], restored: Tensor, given: str
+    promises: Promises,
+    loss: Callable[..., Tensor],
+    data: Mapping[str, Tensor],
+    restored: Tensor,
+    given: str,
 ) -> tuple[float, Tensor]:
     """The loss and its gradient with respect to `restored`."""
     restored = restored.clone().requires_grad_(True)
@@ -173,7 +175,7 @@ def _value(
     return value.item(), gradient
 
 
-def check_metric(metric: Metric) -> None:
+def check_metric(metric: Callable[..., Tensor]) -> None:
     """One number an image, which orders clean, slightly bad and very bad as it declares.
 
     One that asks for `region` also has to give NaN where that is empty, and the score of the whole
@@ -183,10 +185,8 @@ def check_metric(metric: Metric) -> None:
         AssertionError: says which promise of `frx.Metric` is broken.
     """
     promises = Promises.made_by(metric)
-    promises.kept(
-        isinstance(getattr(metric, "higher_is_better", None), bool),
-        "has to say higher_is_better = True or False",
-    )
+    higher_is_better = getattr(metric, "higher_is_better", None)
+    promises.kept(isinstance(higher_is_better, bool), "has to say higher_is_better = True or False")
     protocol = getattr(metric, "protocol", None)
     promises.kept(
         isinstance(protocol, str) and protocol.strip(),
@@ -201,9 +201,9 @@ def check_metric(metric: Metric) -> None:
     ]
     for better, worse in ((scores[0], scores[1]), (scores[1], scores[2])):
         promises.kept(
-            torch.all(better > worse if metric.higher_is_better else better < worse),
+            torch.all(better > worse if higher_is_better else better < worse),
             "does not order clean, slightly bad and very bad as higher_is_better = "
-            f"{metric.higher_is_better} says: {', '.join(f'{s[0].item():.4g}' for s in scores)}",
+            f"{higher_is_better} says: {', '.join(f'{s[0].item():.4g}' for s in scores)}",
         )
     bad = {**data, "restored": (clean + 0.2 * noise).clamp(0, 1)}
     alone = _scores(promises, metric, {name: tensor[:1] for name, tensor in bad.items()})
@@ -218,7 +218,7 @@ def check_metric(metric: Metric) -> None:
 
 
 def _check_region(
-    promises: Promises, metric: Metric, data: Mapping[str, Tensor], whole: Tensor
+    promises: Promises, metric: Callable[..., Tensor], data: Mapping[str, Tensor], whole: Tensor
 ) -> None:
     everything = torch.ones_like(data["mask"])
     promises.kept(
@@ -237,7 +237,9 @@ def _check_region(
 
 
 @torch.no_grad()
-def _scores(promises: Promises, metric: Metric, data: Mapping[str, Tensor]) -> Tensor:
+def _scores(
+    promises: Promises, metric: Callable[..., Tensor], data: Mapping[str, Tensor]
+) -> Tensor:
     height, width = data["clean"].shape[-2:]
     with promises.no_error(f"images of {width} × {height}"):
         found: Any = call(metric, data)
