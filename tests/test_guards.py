@@ -152,7 +152,6 @@ use = "one_layer"
 name = "only"
 epochs = 3
 batch_size = 8
-trainer = { use = "mirrored" }
 {losses}
 [[metrics]]
 use = "worst_pixel"
@@ -164,22 +163,20 @@ steps = 1
 # The guide spells out the loss's entry point; the others go the same way.
 GUIDE_POINTS = """
 [frx.degradations]
-scanlines = frx_extra.scanlines:Scanlines
+scanlines = frx_extra.scanlines:scanlines
 [frx.models]
 one_layer = frx_extra.one_layer:OneLayer
 [frx.metrics]
 worst_pixel = frx_extra.worst_pixel:WorstPixel
 [frx.hooks]
 step_limit = frx_extra.step_limit:StepLimit
-[frx.trainers]
-mirrored = frx_extra.mirrored:Mirrored
 """
 GUIDE_CHECKS = """
 from frx import testing
 from frx_extra import one_layer, scanlines, step_limit, worst_pixel
 
 def test_the_others_too():
-    testing.check_degradation(scanlines.Scanlines())
+    testing.check_degradation(scanlines.scanlines)
     testing.check_model(one_layer.OneLayer(), one_layer.OneLayer())
     testing.check_metric(worst_pixel.WorstPixel())
     testing.check_hook(step_limit.StepLimit())
@@ -195,11 +192,9 @@ def guide_package(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code, encoding="utf-8")
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = tmp_path / f"frx_extra-{project['version']}.dist-info"
+    info = tmp_path / "frx_extra-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: frx-extra\nVersion: 1.0\n")
     points = [
         line
         for group, named in project["entry-points"].items()

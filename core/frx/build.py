@@ -39,12 +39,19 @@ class Use:
         """The object, given the run-time data that its constructor asks for by name.
 
         A function becomes itself with its options filled in.
+
+        Raises:
+            RecipeError: it asks for data that are not there, or objects to its options.
         """
         factory = self.component.load()
         options = {name: _built(value) for name, value in self.options.items()}
-        if inspect.isclass(factory):
-            return factory(**options, **{name: data[name] for name in asked(factory, data)})
-        return partial(factory, **options) if options else factory
+        if not inspect.isclass(factory):
+            return partial(factory, **options) if options else factory
+        wanted = {name: data[name] for name in asked(factory, data)}
+        try:
+            return factory(**wanted, **options)
+        except ValueError as error:
+            raise RecipeError(f"{self.name}: {error}") from error
 
     def setting(self, option: str) -> Any:
         """An option's value, its default where the recipe is silent, None where there is none."""
@@ -257,8 +264,8 @@ def _try(use: Use) -> None:
 
             with torch.device("meta"):
                 use.build()
-    except (FrxError, ValueError) as error:
-        raise Mistakes([Mistake((), f"{use.name}: {error}")]) from error
+    except FrxError as error:
+        raise Mistakes([Mistake((), str(error))]) from error
 
 
 def _built(value: Any) -> Any:

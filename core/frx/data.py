@@ -7,7 +7,7 @@ same whatever the number of workers, the batch size or the order, and nothing is
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from frx.build import Use
 from frx.cache import Cached
 from frx.damage import damage
-from frx.errors import DataError
+from frx.errors import DataError, ResourceError
 from frx.files import cache_folder
 from frx.randomness import generator
 from frx.recipe import Data, Recipe
@@ -159,7 +159,10 @@ class Batch(Mapping[str, "Tensor"]):
 
 @define(eq=False)
 class _Fetch:
-    """What a DataLoader asks for samples: a whole batch at a time."""
+    """What a DataLoader asks for samples: a whole batch at a time.
+
+    What is wrong comes back as a sentence: an exception would bring a worker's traceback along.
+    """
 
     samples: Samples
     epoch: int | None
@@ -177,15 +180,13 @@ class _Fetch:
             except (DataError, ValueError) as error:
                 text = str(error) if isinstance(error, DataError) else f"{name}: {error}"
                 if self.samples.subset.on_bad == "error":
-                    raise DataError(f'{text} (data.on_bad = "skip" leaves it out)') from error
+                    return {"refused": f'{text} (data.on_bad = "skip" leaves it out)'}
                 bad.append((name, text))
         shapes = {pictures["clean"].shape for pictures in made}
         if len(shapes) > 1:
             sizes = ", ".join(f"{w}×{h}" for h, w, _ in sorted(shapes))
-            raise DataError(
-                f"images of different sizes in one batch ({sizes}, the first is {names[0]}); "
-                "set data.size, or batch_size = 1"
-            )
+            refused = f"images of different sizes in one batch ({sizes}, the first is {names[0]})"
+            return {"refused": f"{refused}; set data.size, or batch_size = 1"}
         keys = made[0].keys() if made else ()
         stacked = {key: np.stack([pictures[key] for pictures in made]) for key in keys}
         return {"pictures": stacked, "names": names, "bad": bad}
@@ -222,12 +223,27 @@ def batches(
             timeout=WORKER_TIMEOUT_S if workers else 0,
             pin_memory=device.type == "cuda",
         )
-        for fetched in loader:
+        for fetched in _surviving(loader):
+            if "refused" in fetched:
+                raise DataError(fetched["refused"])
             tensors = {
                 name: _to_device(torch.as_tensor(array), device)
                 for name, array in fetched["pictures"].items()
             }
             yield Batch(tensors, fetched["names"], fetched["bad"])
+
+
+def _surviving(loader: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Say in a sentence that a worker process died or hangs."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error) and "timed out" not in str(error):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise ResourceError(
+            f"a process that loads data died or hangs ({reason}); data.workers = 0 loads without"
+        ) from error
 
 
 def _as_it_is(fetched: dict[str, Any]) -> dict[str, Any]:

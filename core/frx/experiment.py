@@ -27,6 +27,7 @@ from frx.hooks.log import Log
 from frx.hooks.progress_bar import ProgressBar
 from frx.interruption import Interruption, listening
 from frx.lifecycle import build_hooks, plugin_manager
+from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer, export
 from frx.precision import Precision
 from frx.progress import duration, say
@@ -48,7 +49,7 @@ def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = Fal
         raise RecipeError(f"{folder}: a file where the run folder would be; choose another --out")
     if fresh:
         _set_aside(folder)
-    with locked(folder), listening() as interruption:
+    with locked(folder):
         _same_recipe(recipe, folder)
         record = _read(folder)
         if record.get("finished"):
@@ -56,11 +57,12 @@ def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = Fal
             report.print_scores(json.loads((folder / "scores.json").read_bytes()))
             return
         started = time.monotonic()
+        interruption = Interruption()
         current = open_run(recipe, folder, device, interruption)
         files.write(folder / RECIPE, tomli_w.dumps(recipe.table()))
         record = _resume(current, record)
         try:
-            with _memory_explained(current):
+            with _memory_explained(current), listening(interruption):
                 train(current)
         finally:
             current.hooks["progress"].close()
@@ -79,7 +81,7 @@ def open_run(
         Checkpoints(folder / "checkpoints"), interruption or Interruption()
     )
     manager = plugin_manager(hooks)
-    sets = open_sets(recipe, lambda spec: manager.hook.frx_make_dataset(run=None, spec=spec))
+    sets = open_sets(recipe, lambda spec: manager.hook.frx_make_dataset(spec=spec))
     # A thread too many makes training up to twice as slow, so a loading worker takes one away.
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - recipe.data.workers))
     torch.backends.cudnn.deterministic = True
@@ -218,10 +220,8 @@ def _memory_explained(run: Run) -> Iterator[None]:
     """Out of memory, said so that one knows what to change."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not (
-            isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-        ):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         shape = list(run.batch["degraded"].shape) if run.batch else "unknown"
         half = max(1, run.stage.batch_size // 2)

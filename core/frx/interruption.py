@@ -30,9 +30,8 @@ class Interruption:
 
 
 @contextmanager
-def listening() -> Iterator[Interruption]:
+def listening(noted: Interruption) -> Iterator[None]:
     """Note signals instead of dying of them."""
-    noted = Interruption()
 
     def note(number: int, frame: FrameType | None) -> None:
         if noted.number is not None and number == signal.SIGINT:
@@ -40,11 +39,11 @@ def listening() -> Iterator[Interruption]:
         noted.number = number
 
     if threading.current_thread() is not threading.main_thread():
-        yield noted  # only the main thread may listen
+        yield  # only the main thread may listen
         return
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield noted
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

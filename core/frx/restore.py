@@ -10,9 +10,10 @@ import torch
 from attrs import Factory, define, frozen
 
 from frx import images
-from frx.errors import DataError, FrxError
+from frx.errors import DataError, FrxError, ResourceError
 from frx.grids import to_pixels
 from frx.images import Picture
+from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer
 from frx.photograph import Photograph
 from frx.progress import Progress
@@ -94,6 +95,11 @@ def restored(photograph: Photograph, restorer: Restorer) -> Picture:
     degraded = pixels.permute(2, 0, 1).unsqueeze(0).to(restorer.precision.device).float().div_(255)
     try:
         return to_pixels(restorer({"degraded": degraded})["image"])
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         height, width = pixels.shape[:2]
-        raise DataError(f"{photograph.path}: {width}×{height} does not fit in memory") from error
+        raise ResourceError(
+            f"{photograph.path}: out of memory at {width}×{height}; "
+            "make the picture smaller, or try another --device"
+        ) from error

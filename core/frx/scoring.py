@@ -38,7 +38,7 @@ def score_run(
     manager = plugin_manager(build_hooks(recipe.hooks))
 
     def make(spec: Any) -> Any:
-        return manager.hook.frx_make_dataset(run=None, spec=spec)
+        return manager.hook.frx_make_dataset(spec=spec)
 
     sets: dict[str, Subset]
     if whole is not None:

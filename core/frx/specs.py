@@ -12,7 +12,7 @@ Pictures: uint8, height × width × 3, RGB, until they reach the device; there a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pluggy
 
@@ -142,7 +142,7 @@ class DatasetSpecs:
     """How a data set comes to be."""
 
     @hookspec(firstresult=True)
-    def frx_make_dataset(self, run: Any, spec: Use) -> Dataset | None:
+    def frx_make_dataset(self, spec: Use) -> Dataset | None:
         """Asked once for each data set a run reads; the first answer that is not None is taken."""
 
 

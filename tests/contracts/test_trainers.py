@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 import torch
+from torch import Tensor
 
 from frx import experiment
 from frx.build import Use
+from frx.data import Batch
 from frx.interruption import Interrupted
 from frx.recipe import Recipe
-from frx.run import train
+from frx.run import Run, train
 
 KIND = "trainer"
 CPU = torch.device("cpu")
@@ -47,24 +49,22 @@ def test_no_trainer_keeps_state_that_a_break_would_lose(
 ) -> None:
     """Stopped after a step and continued, the weights are the same bytes."""
 
-    class Signalled:
-        left = steps
+    class_ = use.component.load()
+    step, taken = class_.step, []
 
-        @property
-        def number(self) -> int | None:
-            self.left -= 1
-            return signal.SIGTERM if self.left < 0 else None
-
-    @contextmanager
-    def listening() -> Iterator[Signalled]:
-        yield Signalled()
+    def signalled(self: Any, run: Run, batch: Batch) -> dict[str, Tensor]:
+        taken.append(1)
+        if len(taken) == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, run, batch)
 
     wanted = trained_by(use, recipe)
     experiment.run(wanted, tmp_path / "whole", CPU)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "listening", listening)
+        patch.setattr(class_, "step", signalled)
         with pytest.raises(Interrupted):
             experiment.run(wanted, tmp_path / "broken", CPU)
+    assert len(taken) == steps
     experiment.run(wanted, tmp_path / "broken", CPU)
     whole, broken = (
         (tmp_path / name / "model" / "model.safetensors").read_bytes()

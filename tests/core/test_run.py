@@ -109,13 +109,7 @@ class StopAfter:
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    from contextlib import contextmanager
-
-    @contextmanager
-    def listening() -> object:
-        yield StopAfter(steps)
-
-    monkeypatch.setattr(experiment, "listening", listening)
+    monkeypatch.setattr(experiment, "Interruption", lambda: StopAfter(steps))
 
 
 def test_a_run_leaves_all_that_is_promised(recipe: Recipe, tmp_path: Path) -> None:

@@ -25,20 +25,25 @@ class SaveCheckpoints:
     @hookimpl(trylast=True)
     def frx_step_end(self, run: Run) -> None:
         """Save when it is time; stop when a signal has come."""
-        if self.interruption.number is not None:
+        signal = self.interruption.number
+        if signal is not None or time.monotonic() - self.saved_at > self.every_s:
             self.save(run)
-            raise Interrupted(
-                self.interruption.number,
-                f"stopped after step {run.step}, saved in {self.checkpoints.folder}; "
-                "the same command goes on",
-            )
-        if time.monotonic() - self.saved_at > self.every_s:
-            self.save(run)
+        self._stop(run, signal)
 
     @hookimpl(trylast=True)
     def frx_epoch_end(self, run: Run) -> None:
-        """Save."""
+        """Save; a signal may have come while the epoch was validated."""
+        signal = self.interruption.number
         self.save(run)
+        self._stop(run, signal)
+
+    def _stop(self, run: Run, signal: int | None) -> None:
+        if signal is not None:
+            raise Interrupted(
+                signal,
+                f"stopped after step {run.step}, saved in {self.checkpoints.folder}; "
+                "the same command goes on",
+            )
 
     def save(self, run: Run) -> None:
         """Make a checkpoint; the best weights only when they are new."""
