@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -48,22 +47,25 @@ def test_no_trainer_keeps_state_that_a_break_would_lose(
     steps: int, use: Use, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped after a step and continued, the weights are the same bytes."""
-
     class_ = use.component.load()
     step, taken = class_.step, []
 
     def signalled(self: Any, run: Run, batch: Batch) -> dict[str, Tensor]:
         taken.append(1)
         if len(taken) == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return step(self, run, batch)
 
     wanted = trained_by(use, recipe)
     experiment.run(wanted, tmp_path / "whole", CPU)
-    with monkeypatch.context() as patch:
-        patch.setattr(class_, "step", signalled)
-        with pytest.raises(Interrupted):
-            experiment.run(wanted, tmp_path / "broken", CPU)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # should nobody listen, pytest lives on
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(class_, "step", signalled)
+            with pytest.raises(Interrupted):
+                experiment.run(wanted, tmp_path / "broken", CPU)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert len(taken) == steps
     experiment.run(wanted, tmp_path / "broken", CPU)
     whole, broken = (
