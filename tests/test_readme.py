@@ -5,13 +5,14 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from frx.cli import main
 from frx.recipe import load
 
+Frx = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -26,18 +27,6 @@ def block(language: str) -> str:
     found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
     assert found
     return found[1]
-
-
-def frx(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str, str]:
-    monkeypatch.setattr("sys.argv", ["frx", *words])
-    try:
-        main()
-        code = 0
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    return code, *capsys.readouterr()
 
 
 def test_it_is_short_and_whole() -> None:
@@ -63,28 +52,26 @@ def test_every_command_exists_with_its_options() -> None:
 
 
 def test_the_first_command_runs_as_it_stands_only_smaller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frx: Frx
 ) -> None:
     first = next(shlex.split(c) for c in COMMANDS if c.startswith("frx run"))
     monkeypatch.chdir(ROOT)
     smaller = ("data.count=20", "stages.train.epochs=1", f"--out={tmp_path / 'run'}")
-    code, out, err = frx(
-        [*first[1:], "--set", smaller[0], "--set", smaller[1], smaller[2]], monkeypatch, capsys
-    )
+    code, out, err = frx(*first[1:], "--set", smaller[0], "--set", smaller[1], smaller[2])
     assert code == 0, err
     assert "psnr" in out
     assert (tmp_path / "run" / "samples" / "test.png").exists()
 
 
 def test_its_recipe_is_whole_and_its_wrong_one_is_refused_in_these_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frx: Frx
 ) -> None:
     (tmp_path / "my_first.toml").write_text(block("toml"))
     assert load(tmp_path / "my_first.toml").name == "my_first"
     monkeypatch.chdir(tmp_path)
     wrong = re.search(r"^    \$ (frx run my_first.*)\n((?:    .*\n)+)", README, re.MULTILINE)
     assert wrong
-    code, _, err = frx(shlex.split(wrong[1])[1:], monkeypatch, capsys)
+    code, _, err = frx(*shlex.split(wrong[1])[1:])
     assert code == 2
     assert err.splitlines() == [line.removeprefix("    ") for line in wrong[2].splitlines()]
 
@@ -114,12 +101,10 @@ def test_its_plugin_is_one_file_and_one_line(tmp_path: Path) -> None:
     assert name in (tmp_path / "run" / "log.jsonl").read_text()
 
 
-def test_its_list_is_what_frx_lists(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_its_list_is_what_frx_lists(frx: Frx) -> None:
     shown = re.search(r"    \$ frx list\n((?:    .*\n)+)", README)
     assert shown
-    _, out, _ = frx(["list"], monkeypatch, capsys)
+    _, out, _ = frx("list")
     for line in shown[1].splitlines():
         if line.strip() != "…":
             assert line.removeprefix("    ").rstrip() in out

@@ -155,21 +155,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.fixture(scope="session")
-def random_embedding(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A face embedding that knows nothing, in the layout of the one that does."""
-    import timm
-    from safetensors.torch import save_file
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = timm.create_model("edgenext_xx_small", pretrained=False)
-        network.reset_classifier(512)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_file(network.state_dict(), path)
-    return str(path)
-
-
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("FRX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

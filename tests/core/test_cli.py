@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from frx import images
-from frx.cli import main
 from frx.datasets.synthetic_faces import SyntheticFaces
 
 RECIPE = """\
@@ -42,23 +41,12 @@ stages.train.epochs = 1
 """
 
 
-@pytest.fixture
-def frx(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Call `frx …` in an empty folder; gives exit code, standard output and error."""
+@pytest.fixture(autouse=True)
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each test stands in a folder that holds one recipe."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FRX_CACHE", str(tmp_path / "cache"))
     (tmp_path / "tiny.toml").write_text(RECIPE)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["frx", *words])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
@@ -296,3 +284,40 @@ def test_wrong_words_get_one_sentence(frx, words: list[str], code: int, says: st
     assert found == code
     assert says in err
     assert "Traceback" not in err
+
+
+IDENTITY = Path(__file__).parents[2] / "recipes" / "unet_faces.toml"
+
+
+def test_the_identity_profile_without_weights_names_the_file_and_trains_nothing(
+    frx, tmp_path: Path
+) -> None:
+    words = ["run", str(IDENTITY), "--profile", "quick", "--profile", "identity"]
+    code, _, err = frx(*words, "--set", "data.count=20")
+    assert code == 3
+    assert "20180402-114759-vggface2.pt" in err
+    assert "frx fetch inception_resnet_v1" in err
+    assert not list(tmp_path.rglob("log.jsonl"))
+
+
+def test_the_identity_profile_trains_and_scores_with_another_backbone(
+    frx, tmp_path: Path, random_embedding: str
+) -> None:
+    """The weights are drawn at random: the path is what is tested, not the score."""
+    settings = [
+        "data.count=20",
+        "stages.train.epochs=1",
+        *(
+            f"{where}.{option}"
+            for where in ("stages.train.losses.identity", "metrics.identity_distance")
+            for option in ("backbone=edgeface_xxs", f"weights={random_embedding}")
+        ),
+    ]
+    words = [word for setting in settings for word in ("--set", setting)]
+    code, out, err = frx(
+        "run", str(IDENTITY), "--profile", "quick", "--profile", "identity", *words, "--out", "run"
+    )
+    assert code == 0, err
+    assert "identity_dis" in out
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert all(line["identity"] > 0 for line in log)

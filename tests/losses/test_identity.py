@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from frx.errors import DataError
 from frx_losses.identity import Identity
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    import timm
-
-    with torch.random.fork_rng():  # timm draws its first weights from torch's own stream
-        torch.manual_seed(0)
-        network: Any = timm.create_model("edgenext_xx_small", pretrained=False)
-        network.reset_classifier(512)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_file(network.state_dict(), path)
-    return str(path)
-
-
 @pytest.fixture
-def loss(weights: str) -> Identity:
-    return Identity(backbone="edgeface_xxs", weights=weights)
+def loss(random_embedding: str) -> Identity:
+    return Identity(backbone="edgeface_xxs", weights=random_embedding)
 
 
 @pytest.fixture

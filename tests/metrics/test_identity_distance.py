@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from frx.errors import DataError
 from frx_metrics.identity_distance import IdentityDistance
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import timm
-
-    with torch.random.fork_rng():  # timm draws its first weights from torch's own stream
-        torch.manual_seed(0)
-        network: Any = timm.create_model("edgenext_xx_small", pretrained=False)
-        network.reset_classifier(512)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_file(network.state_dict(), path)
-    return path
 
 
 @pytest.fixture
@@ -33,8 +18,8 @@ def clean() -> Tensor:
     return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def test_one_number_an_image_lower_is_better(weights: Path, clean: Tensor) -> None:
-    metric = IdentityDistance(backbone="edgeface_xxs", weights=str(weights))
+def test_one_number_an_image_lower_is_better(random_embedding: str, clean: Tensor) -> None:
+    metric = IdentityDistance(backbone="edgeface_xxs", weights=random_embedding)
     restored = clean.clone().requires_grad_(True)
     assert metric(restored, clean).tolist() == pytest.approx([0, 0, 0], abs=1e-6)
     assert not metric(restored, clean).requires_grad
@@ -45,18 +30,18 @@ def test_one_number_an_image_lower_is_better(weights: Path, clean: Tensor) -> No
     assert IdentityDistance.higher_is_better is False
 
 
-def test_an_image_is_scored_alike_in_any_batch(weights: Path, clean: Tensor) -> None:
-    metric = IdentityDistance(backbone="edgeface_xxs", weights=str(weights))
+def test_an_image_is_scored_alike_in_any_batch(random_embedding: str, clean: Tensor) -> None:
+    metric = IdentityDistance(backbone="edgeface_xxs", weights=random_embedding)
     together = metric(1 - clean, clean)
     alone = torch.cat([metric(1 - clean[i : i + 1], clean[i : i + 1]) for i in range(3)])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_protocol_names_network_weights_and_crop(weights: Path) -> None:
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-    whole = IdentityDistance(backbone="edgeface_xxs", weights=str(weights))
+def test_protocol_names_network_weights_and_crop(random_embedding: str) -> None:
+    digest = hashlib.sha256(Path(random_embedding).read_bytes()).hexdigest()[:12]
+    whole = IdentityDistance(backbone="edgeface_xxs", weights=random_embedding)
     part = IdentityDistance(
-        backbone="edgeface_xxs", weights=str(weights), face_box=(0.1, 0.1, 0.9, 0.95)
+        backbone="edgeface_xxs", weights=random_embedding, face_box=(0.1, 0.1, 0.9, 0.95)
     )
     assert whole.protocol == (
         f"1 − cosine, edgeface_xxs (weights sha256 {digest}), whole picture at 112 px"
