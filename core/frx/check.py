@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from frx.data import Batch, batches
 from frx.experiment import open_run
 from frx.recipe import Recipe
+from frx.report import WIDE
 from frx.run import Run
 
 # What Python, torch and its libraries take before the first tensor, as seen on Linux.
@@ -27,6 +28,8 @@ def check(recipe: Recipe, device: torch.device) -> None:
         FrxError: something that would stop `frx run`.
     """
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
     with tempfile.TemporaryDirectory() as nowhere:
         run = open_run(recipe, Path(nowhere), device)
         console.print(_data_table(run))

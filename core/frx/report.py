@@ -17,6 +17,7 @@ from frx.progress import duration
 from frx.recipe import Recipe
 
 COLUMNS = ("input", "restored", "gain")
+WIDE = 160
 
 
 def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -56,7 +57,10 @@ def print_scores(summary: Mapping[str, Any]) -> None:
             *numbers[:2],
             f"[{style}]{numbers[2]}[/]",
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file is as wide as it needs to be
+        console.width = WIDE
+    console.print(table)
 
 
 def write(

@@ -318,6 +318,6 @@ def test_the_identity_profile_trains_and_scores_with_another_backbone(
         "run", str(IDENTITY), "--profile", "quick", "--profile", "identity", *words, "--out", "run"
     )
     assert code == 0, err
-    assert "identity_dis" in out
+    assert "identity_distance ↓" in out
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert all(line["identity"] > 0 for line in log)

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from frx.datasets.face_appearance import BACKGROUNDS, GARMENTS, HATS
-from frx.datasets.face_drawing import draw_face
-from frx.datasets.face_identity import BEARDS, GLASSES, HAIR_STYLES
+from frx.datasets.drawn_faces.appearance import BACKGROUNDS, GARMENTS, HATS
+from frx.datasets.drawn_faces.drawing import draw_face
+from frx.datasets.drawn_faces.identity import BEARDS, GLASSES, HAIR_STYLES
 from frx.datasets.synthetic_faces import SyntheticFaces
 
 EYES = np.array([(0.375, 0.469), (0.621, 0.469)])

@@ -10,9 +10,9 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_drawing import DRAWING_VERSION, draw_face
-from frx.datasets.face_identity import Identity
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.drawing import DRAWING_VERSION, draw_face
+from frx.datasets.drawn_faces.identity import Identity
 
 
 @attrs.frozen(kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Floats, Plane, Texture, bell, linear, mix, step
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Floats, Plane, Texture, bell, linear, mix, step
 
 
 def paint_skin(

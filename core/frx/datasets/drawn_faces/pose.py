@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_plane import Floats, Plane
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.plane import Floats, Plane
 
 # Eyes and mouth corners of a frontal face with their depth: what FFHQ's alignment holds still.
 _ANCHORS = np.array(

@@ -6,9 +6,9 @@ import attrs
 import cv2
 import numpy as np
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Floats, Plane, Texture, bell, step
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Floats, Plane, Texture, bell, step
 
 _DEGREES = np.linspace(-90, 90, 361)
 

@@ -7,8 +7,8 @@ from colorsys import hsv_to_rgb
 import cv2
 import numpy as np
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_plane import Floats, Plane, bell, linear, mix, step
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.plane import Floats, Plane, bell, linear, mix, step
 
 
 def draw_backdrop(appearance: Appearance, plane: Plane, rng: np.random.Generator) -> Floats:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_eyes import lid_edges
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Floats, Plane, draw_strands, linear, mix
-from frx.datasets.face_relief import Eye
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.eyes import lid_edges
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Floats, Plane, draw_strands, linear, mix
+from frx.datasets.drawn_faces.relief import Eye
 
 
 def draw_lashes(

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_light import Light
-from frx.datasets.face_long_hair import draw_long
-from frx.datasets.face_plane import Floats, Plane, bell, linear, step
-from frx.datasets.face_pose import Pose
-from frx.datasets.face_scalp import HairDrawing, Scalp
-from frx.datasets.face_short_hair import CUTS, draw_bun, draw_short
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.light import Light
+from frx.datasets.drawn_faces.long_hair import draw_long
+from frx.datasets.drawn_faces.plane import Floats, Plane, bell, linear, step
+from frx.datasets.drawn_faces.pose import Pose
+from frx.datasets.drawn_faces.scalp import HairDrawing, Scalp
+from frx.datasets.drawn_faces.short_hair import CUTS, draw_bun, draw_short
 
 LONG_STYLES = ("bob", "long", "wavy", "ringlets", "fringe")
 

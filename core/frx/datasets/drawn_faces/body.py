@@ -6,11 +6,11 @@ from colorsys import hsv_to_rgb
 
 import numpy as np
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_light import Light, light_skin
-from frx.datasets.face_plane import Floats, Plane, bell, linear, mix, step
-from frx.datasets.face_pose import Pose
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.light import Light, light_skin
+from frx.datasets.drawn_faces.plane import Floats, Plane, bell, linear, mix, step
+from frx.datasets.drawn_faces.pose import Pose
 
 
 def draw_body(

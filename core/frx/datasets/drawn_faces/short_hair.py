@@ -6,10 +6,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Plane
-from frx.datasets.face_pose import Pose
-from frx.datasets.face_scalp import CENTER, HairDrawing, Scalp, locks_of
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Plane
+from frx.datasets.drawn_faces.pose import Pose
+from frx.datasets.drawn_faces.scalp import CENTER, HairDrawing, Scalp, locks_of
 
 
 @attrs.frozen(kw_only=True)

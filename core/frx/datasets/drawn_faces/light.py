@@ -6,8 +6,8 @@ import attrs
 import cv2
 import numpy as np
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_plane import Floats, Plane
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.plane import Floats, Plane
 
 
 @attrs.frozen(eq=False)

@@ -11,21 +11,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_accessories import draw_covering, draw_earrings, draw_glasses
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_backdrop import draw_backdrop
-from frx.datasets.face_beard import paint_beard
-from frx.datasets.face_body import draw_body
-from frx.datasets.face_brows import draw_lashes, paint_brows
-from frx.datasets.face_eyes import light_eyes, paint_eye
-from frx.datasets.face_hair import LONG_STYLES, draw_hair, light_hair
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_light import Light, light_skin
-from frx.datasets.face_mouth import paint_mouth
-from frx.datasets.face_plane import PICTURE, Floats, Plane, Texture, mix
-from frx.datasets.face_pose import Pose
-from frx.datasets.face_relief import eyes_of, mouth_of, relief_of
-from frx.datasets.face_skin import paint_skin
+from frx.datasets.drawn_faces.accessories import draw_covering, draw_earrings, draw_glasses
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.backdrop import draw_backdrop
+from frx.datasets.drawn_faces.beard import paint_beard
+from frx.datasets.drawn_faces.body import draw_body
+from frx.datasets.drawn_faces.brows import draw_lashes, paint_brows
+from frx.datasets.drawn_faces.eyes import light_eyes, paint_eye
+from frx.datasets.drawn_faces.hair import LONG_STYLES, draw_hair, light_hair
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.light import Light, light_skin
+from frx.datasets.drawn_faces.mouth import paint_mouth
+from frx.datasets.drawn_faces.plane import PICTURE, Floats, Plane, Texture, mix
+from frx.datasets.drawn_faces.pose import Pose
+from frx.datasets.drawn_faces.relief import eyes_of, mouth_of, relief_of
+from frx.datasets.drawn_faces.skin import paint_skin
 
 # Part of every fingerprint: raise it whenever a pixel of any face changes.
 DRAWING_VERSION = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from frx.datasets.face_appearance import Appearance
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Floats, Plane, Texture, bell, linear, mix, step
-from frx.datasets.face_relief import Eye
+from frx.datasets.drawn_faces.appearance import Appearance
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Floats, Plane, Texture, bell, linear, mix, step
+from frx.datasets.drawn_faces.relief import Eye
 
 _IRIS_RADIUS = 0.0240
 

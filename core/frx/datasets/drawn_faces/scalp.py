@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Plane, draw_strands
-from frx.datasets.face_pose import Pose
-from frx.datasets.face_relief import outline_radius
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Plane, draw_strands
+from frx.datasets.drawn_faces.pose import Pose
+from frx.datasets.drawn_faces.relief import outline_radius
 
 Array = NDArray[np.float64]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Floats, Plane, bell, draw_strands, linear, mix, step
-from frx.datasets.face_relief import Mouth
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Floats, Plane, bell, draw_strands, linear, mix, step
+from frx.datasets.drawn_faces.relief import Mouth
 
 
 def paint_beard(

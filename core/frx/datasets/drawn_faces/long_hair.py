@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from frx.datasets.face_identity import Identity
-from frx.datasets.face_plane import Plane
-from frx.datasets.face_pose import Pose
-from frx.datasets.face_scalp import Array, HairDrawing, Scalp, locks_of
+from frx.datasets.drawn_faces.identity import Identity
+from frx.datasets.drawn_faces.plane import Plane
+from frx.datasets.drawn_faces.pose import Pose
+from frx.datasets.drawn_faces.scalp import Array, HairDrawing, Scalp, locks_of
 
 
 def draw_long(
