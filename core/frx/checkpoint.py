@@ -65,6 +65,8 @@ class Checkpoints:
     """The checkpoints of one run folder."""
 
     folder: Path
+    # Those known to be whole; None until they have been read.
+    _generations: list[dict[str, Any]] | None = None
 
     def save(self, step: int, parts: dict[str, Any]) -> None:
         """Make a new generation of the states in `parts`, then drop the oldest.
@@ -75,20 +77,21 @@ class Checkpoints:
             ResourceError: it cannot be written; the earlier generations are as they were.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        generations = self._manifest()
+        generations = self._manifest() if self._generations is None else self._generations
         entry: dict[str, Any] = {"step": step, "parts": {}}
         if generations:
             entry["parts"] |= generations[-1]["parts"]
         for name, state in parts.items():
             tree, tensors = pack(state)
             raw = safetensors.torch.save(tensors, {"state": json.dumps(tree)})
-            # Two saves at one step (a stage's end, the next one's start) must not share a name.
-            file = f"{name}-{step:09d}-{hashlib.sha256(raw).hexdigest()[:8]}.safetensors"
-            files.write(self.folder / file, raw)
             digest = hashlib.sha256(raw).hexdigest()
+            # The digest too: two saves at one step must not write over one another.
+            file = f"{name}-{step:09d}-{digest[:8]}.safetensors"
+            files.write(self.folder / file, raw)
             entry["parts"][name] = {"file": file, "bytes": len(raw), "sha256": digest}
         generations = [*generations, entry][-GENERATIONS:]
         files.write(self.folder / MANIFEST, json.dumps({"generations": generations}, indent=1))
+        self._generations = generations
         kept = {part["file"] for generation in generations for part in generation["parts"].values()}
         for stale in (*self.folder.glob("*.safetensors"), *self.folder.glob(f"{files.PARTIAL}*")):
             if stale.name not in kept:
@@ -103,12 +106,16 @@ class Checkpoints:
             DataError: there are checkpoints, but none is whole.
         """
         passed: list[str] = []
-        for generation in reversed(self._manifest()):
+        generations = self._manifest()
+        while generations:
             try:
-                parts = {name: self._read(part) for name, part in generation["parts"].items()}
+                newest = generations[-1]["parts"].items()
+                parts = {name: self._read(part) for name, part in newest}
+                self._generations = generations
                 return parts, passed
             except (DataError, KeyError) as error:
                 passed.append(f"{error}; the generation before it is used")
+                generations = generations[:-1]
         if passed:
             reason = passed[-1].rpartition(";")[0]
             raise DataError(f"{reason}; no whole checkpoint is left (--fresh starts over)")

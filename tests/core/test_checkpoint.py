@@ -59,9 +59,22 @@ def test_a_part_that_is_left_out_is_carried_over(tmp_path: Path) -> None:
     assert torch.equal(parts["best"]["w"], torch.ones(2))
 
 
-def newest(folder: Path) -> Path:
+def newest(folder: Path, part: str = "state") -> Path:
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    return folder / manifest["generations"][-1]["parts"]["state"]["file"]
+    return folder / manifest["generations"][-1]["parts"][part]["file"]
+
+
+def test_what_is_damaged_is_not_carried_over(tmp_path: Path) -> None:
+    for step in (1, 2):
+        Checkpoints(tmp_path).save(step, {"state": {}, "best": {"w": torch.full((9,), step)}})
+    newest(tmp_path, "best").write_bytes(b"")
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.load()
+    checkpoints.save(3, {"state": {"value": 3}})
+    parts, passed = Checkpoints(tmp_path).load()
+    assert not passed
+    assert parts is not None
+    assert parts["best"]["w"].tolist() == [1] * 9
 
 
 DAMAGE = {
