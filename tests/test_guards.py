@@ -96,8 +96,6 @@ def tiny(path: Path) -> list[str]:
         small += [f"sets.{name}.count=4", f"sets.{name}.size=32"]
     for stage in document["stages"]:
         small += [f"stages.{stage['name']}.{key}" for key in ("epochs=1", "batch_size=5")]
-    if any(table["use"] == "random_crop" for table in document.get("augmentations", ())):
-        small.append("augmentations.random_crop.size_px=24")
     return small
 
 

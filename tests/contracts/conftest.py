@@ -24,7 +24,6 @@ from frx.specs import COMPONENT_KINDS
 # Options for components that have required ones, or whose defaults are too large for a test.
 # "<name>" stands for the fixture of that name.
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
-    ("augmentation", "random_crop"): {"size_px": 24},
     ("dataset", "folder"): {"path": "<photographs>", "size": 32},
     ("dataset", "paired"): {"path": "<pairs>"},
     ("dataset", "synthetic_faces"): {"size": 32, "count": 4, "identities": 2},

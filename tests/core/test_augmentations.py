@@ -11,7 +11,7 @@ ALL = [
     HorizontalFlip(probability=1.0),
     Rotation(degrees=30.0),
     ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
-    RandomCrop(size_px=17),
+    RandomCrop(share=0.55),
 ]
 
 
@@ -151,7 +151,7 @@ def test_crop_cuts_every_place_and_all_pictures_at_the_same_one():
     mask = (10 * rows + columns).astype(np.uint8)
     places = set()
     for seed in range(200):
-        cut = RandomCrop(size_px=3)({"clean": image, "mask": mask}, np.random.default_rng(seed))
+        cut = RandomCrop(share=0.6)({"clean": image, "mask": mask}, np.random.default_rng(seed))
         assert cut["clean"].shape == (3, 3, 3)
         top, left, _ = map(int, cut["clean"][0, 0])
         np.testing.assert_array_equal(cut["clean"], image[top : top + 3, left : left + 3])
@@ -160,12 +160,13 @@ def test_crop_cuts_every_place_and_all_pictures_at_the_same_one():
     assert places == {(top, left) for top in range(3) for left in range(4)}
 
 
-def test_crop_of_a_smaller_image_names_both_sizes():
-    with pytest.raises(ValueError, match=r"64 × 64 .* 80 × 48"):
-        RandomCrop(size_px=64)({"clean": np.zeros((48, 80, 3), np.uint8)}, np.random.default_rng(0))
+def test_a_whole_share_leaves_a_square_picture_as_it_is():
+    square = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    cut = RandomCrop(share=1.0)({"clean": square}, np.random.default_rng(1))["clean"]
+    np.testing.assert_array_equal(cut, square)
 
 
 def test_crop_refuses_pictures_of_different_sizes():
     pictures = {"clean": np.zeros((8, 8, 3), np.uint8), "degraded": np.zeros((4, 6, 3), np.uint8)}
     with pytest.raises(ValueError, match="clean 8 × 8, degraded 6 × 4"):
-        RandomCrop(size_px=2)(pictures, np.random.default_rng(0))
+        RandomCrop(share=0.5)(pictures, np.random.default_rng(0))
