@@ -41,10 +41,15 @@ def check(recipe: Recipe, device: torch.device) -> None:
             one = next(batches(run.samples("train"), run.sets["train"].indices, 1, device, epoch=0))
             outputs = run.forward("model", one)
             losses = run.losses(outputs, one)
+            whole = next(batches(run.samples("val"), run.sets["val"].indices, 1, device))
+            restored = run.forward("model", whole)["image"]
+            scores = {metric.name: metric(restored, whole, None)[0] for metric in run.metrics}
         given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in one.items())
         made = ", ".join(f"{name} {tuple(value.shape)}" for name, value in outputs.items())
         values = ", ".join(f"{name} {value.item():.4g}" for name, value in losses.items())
         console.print(f"one image: {given}\n  → {made}\n  losses, weighted: {values}")
+        judged = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        console.print(f"one of val, untrained: {judged or 'no [[metrics]] to score with'}")
         console.print(_memory_text(run, one))
         for warning in idle_settings(run):
             console.print(f"warning: {warning}", style="yellow")

@@ -95,6 +95,7 @@ def test_check_shows_what_would_happen_and_trains_nothing(frx, tmp_path: Path) -
     assert code == 0
     assert "encoder" in out
     assert "memory, estimated" in out
+    assert "one of val, untrained: psnr" in out
     flat = " ".join(out.split())
     assert "schedule step never acts: it steps every 15 epochs in a stage of 2" in flat
     assert "hook early_stopping never acts" in flat
