@@ -193,7 +193,6 @@ def align_folder(
                 cut = five_point_crop(pixels, face.points, size=size)
             else:
                 cut = box_crop(pixels, face.box, size=size, padding=padding)
-            targets[path].parent.mkdir(parents=True, exist_ok=True)
             images.write(targets[path], cut)
         except DataError as error:
             failed.append((name, str(error)))

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
 from frx.data import Batch, batches
 from frx.experiment import open_run
 from frx.recipe import Recipe
-from frx.report import WIDE
+from frx.report import standard_output
 from frx.run import Run
 
 # What Python, torch and its libraries take before the first tensor, as seen on Linux.
@@ -27,9 +26,7 @@ def check(recipe: Recipe, device: torch.device) -> None:
     Raises:
         FrxError: something that would stop `frx run`.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
+    console = standard_output()
     with tempfile.TemporaryDirectory() as nowhere:
         run = open_run(recipe, Path(nowhere), device)
         console.print(_data_table(run))

@@ -110,6 +110,16 @@ def score(
     return found
 
 
+def score_sets(
+    restore: Restore,
+    sets: Mapping[str, Samples],
+    metrics: Sequence[NamedMetric],
+    device: torch.device,
+) -> dict[str, SetScores]:
+    """Score several sets, by name."""
+    return {name: score(restore, made, metrics, name, device) for name, made in sets.items()}
+
+
 def _regions(batch: Batch, metric: NamedMetric) -> dict[str, Tensor | None]:
     """The regions to score: the whole image and, in images with marked damage, both its sides."""
     if not metric.by_region:

@@ -244,11 +244,8 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
     }
     export(run.folder / "model", run.recipe.model, run.model.state_dict(), about)
     restorer = Restorer.open(run.folder, run.device, run.recipe.precision)
-    scores = {
-        name: evaluate.score(restorer, run.samples(name), run.metrics, name, run.device)
-        for name in run.sets
-        if name != "train"
-    }
+    sets = {name: run.samples(name) for name in run.sets if name != "train"}
+    scores = evaluate.score_sets(restorer, sets, run.metrics, run.device)
     summary = evaluate.write(run.folder, scores, run.metrics)
     record["finished"] = True
     record["bad_images"] = run.bad_images

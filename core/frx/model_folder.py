@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from frx import files
-from frx.build import Use, call, converter_for
+from frx.build import Use, converter_for
 from frx.errors import DataError, FrxError
 from frx.precision import Precision
 from frx.strict import mistakes_in
@@ -79,6 +79,4 @@ class Restorer:
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named outputs for a batch ("degraded" [B, 3, H, W] in 0..1, maybe "mask")."""
-        with self.precision.autocast():
-            result = call(self.module, batch)
-        return self.precision.outputs(result)
+        return self.precision.forward(self.module, batch)

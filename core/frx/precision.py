@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from attrs import frozen
 from torch import Tensor, nn
 
+from frx.build import call
 from frx.errors import RecipeError
 
 
@@ -41,8 +43,10 @@ class Precision:
         network.to(self.device)
         return network.to(memory_format=torch.channels_last)
 
-    def outputs(self, result: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-        """Name a network's outputs and bring them back to float32."""
+    def forward(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Named outputs (float32) of a network for the batch entries that it asks for by name."""
+        with self.autocast():
+            result = call(network, batch)
         named = result if isinstance(result, dict) else {"image": result}
         return {name: value.float() for name, value in named.items()}
 

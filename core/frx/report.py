@@ -20,6 +20,14 @@ COLUMNS = ("input", "restored", "gain")
 WIDE = 160
 
 
+def standard_output() -> Console:
+    """Where tables are printed; a file is as wide as they need it to be."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
+
+
 def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """`scores.json` as rows: set, images, metric, region, input, restored, gain."""
     return [
@@ -57,10 +65,7 @@ def print_scores(summary: Mapping[str, Any]) -> None:
             *numbers[:2],
             f"[{style}]{numbers[2]}[/]",
         )
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a file is as wide as it needs to be
-        console.width = WIDE
-    console.print(table)
+    standard_output().print(table)
 
 
 def write(

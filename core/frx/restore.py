@@ -18,7 +18,6 @@ from frx.model_folder import Restorer
 from frx.photograph import Photograph
 from frx.progress import Progress
 
-SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # What can be read but is a poor place for a restored photograph.
 WRITTEN_AS = {".gif": ".png"}
 
@@ -48,7 +47,7 @@ def collect(inputs: Sequence[Path]) -> list[Job]:
     jobs: list[Job] = []
     for given in inputs:
         if given.is_dir():
-            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in SUFFIXES)
+            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in images.SUFFIXES)
             jobs += [Job(path, path.relative_to(given)) for path in inside]
         elif given.exists():
             jobs.append(Job(given, Path(given.name)))
@@ -56,7 +55,7 @@ def collect(inputs: Sequence[Path]) -> list[Job]:
             raise DataError(f"{given}: no such file or folder")
     if not jobs:
         listed = ", ".join(str(given) for given in inputs)
-        raise DataError(f"{listed}: no image in it ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{listed}: no image in it ({', '.join(sorted(images.SUFFIXES))})")
     names: dict[Path, Path] = {}
     for job in jobs:
         if job.name in names:

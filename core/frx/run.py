@@ -15,7 +15,6 @@ import torch
 from attrs import Factory, define, field
 from torch import Tensor, nn
 
-from frx.build import call
 from frx.data import Batch, Samples, Subset, batches, epoch_order
 from frx.errors import DivergedError, RecipeError
 from frx.evaluate import NamedMetric
@@ -102,9 +101,7 @@ class Run:
 
     def forward(self, name: str, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named outputs (float32) of a network for the batch entries that it asks for."""
-        with self.precision.autocast():
-            result = call(self.networks[name].module, batch)
-        return self.precision.outputs(result)
+        return self.precision.forward(self.networks[name].module, batch)
 
     def update(self, name: str, loss: Tensor) -> None:
         """Let the network `name` learn from `loss`: the only way to step a network.

@@ -51,10 +51,6 @@ def score_run(
         sets = {n: s for n, s in sets.items() if (n in splits if splits else n != "train")}
     degradations = [use.build() for use in recipe.degradations]
     metrics = evaluate.NamedMetric.build(recipe.metrics, device)
-    scores = {
-        name: evaluate.score(
-            restorer, Samples(subset, recipe.seed, degradations), metrics, name, device
-        )
-        for name, subset in sets.items()
-    }
+    made = {name: Samples(subset, recipe.seed, degradations) for name, subset in sets.items()}
+    scores = evaluate.score_sets(restorer, made, metrics, device)
     return evaluate.write(out, scores, metrics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from attrs import define, frozen
 from torch import Tensor, nn
@@ -40,7 +39,7 @@ class Term:
 
 
 @define(eq=False)
-class Terms(Sequence[Term]):
+class Terms:
     """The loss terms of a stage."""
 
     terms: list[Term]
@@ -61,9 +60,3 @@ class Terms(Sequence[Term]):
     ) -> dict[str, Tensor]:
         """Every term's weighted loss, by its label."""
         return {term.label: term(outputs, batch) for term in self.terms}
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.terms[index]
-
-    def __len__(self) -> int:
-        return len(self.terms)

@@ -66,7 +66,6 @@ def command(
     The data sets "folder" and "paired" take the resulting sub-folders as their splits.
     """
     from frx.prepare import prepare
-    from frx.progress import track
 
     made = prepare(
         source,
@@ -76,6 +75,5 @@ def command(
         counts=counts,
         groups_file=groups,
         link=link,
-        progress=lambda work: track(work, label="preparing"),
     )
     click.echo(f"{out}: " + ", ".join(f"{name} {count}" for name, count in made.items()))
