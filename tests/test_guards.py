@@ -242,11 +242,13 @@ def test_the_plugin_guides_tests_pass(guide_package: Path) -> None:
 
 def test_the_inventory_of_public_names() -> None:
     assert frx.__all__ == [
+        "AdversarialLoss",
         "Augmentation",
         "BusyError",
         "DataError",
         "Dataset",
         "Degradation",
+        "Discriminator",
         "DivergedError",
         "FrxError",
         "Hook",

@@ -12,9 +12,11 @@ from frx.errors import (
     ResourceError,
 )
 from frx.specs import (
+    AdversarialLoss,
     Augmentation,
     Dataset,
     Degradation,
+    Discriminator,
     Hook,
     Loss,
     Metric,
@@ -28,11 +30,13 @@ from frx.specs import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdversarialLoss",
     "Augmentation",
     "BusyError",
     "DataError",
     "Dataset",
     "Degradation",
+    "Discriminator",
     "DivergedError",
     "FrxError",
     "Hook",

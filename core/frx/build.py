@@ -135,14 +135,22 @@ def asked(callable_: Any, data: Mapping[str, Any]) -> list[str]:
 
 def call(component: Callable[..., Any], data: Mapping[str, Any]) -> Any:
     """Call with the run-time data that `component` asks for by name."""
-    signature_of = component
+    names = _asked(_naming_its_data(component), frozenset(data))
+    return component(**{name: data[name] for name in names})
+
+
+def wants(component: Callable[..., Any], name: str) -> bool:
+    """Whether `component` asks for run-time data of this name when it is called."""
+    return name in run_time_data(_naming_its_data(component))
+
+
+def _naming_its_data(component: Callable[..., Any]) -> Callable[..., Any]:
+    """The function in whose signature a component names its run-time data."""
     if isinstance(component, partial):
-        signature_of = component.func
-    elif hasattr(component, "forward"):  # an nn.Module: its __call__ hides the names
-        signature_of = type(component).forward  # type: ignore[attr-defined]
-    elif not inspect.isroutine(component):
-        signature_of = type(component).__call__
-    return component(**{name: data[name] for name in _asked(signature_of, frozenset(data))})
+        return _naming_its_data(component.func)
+    if hasattr(component, "forward"):  # an nn.Module: its __call__ hides the names
+        return type(component).forward  # type: ignore[attr-defined, no-any-return]
+    return component if inspect.isroutine(component) else type(component).__call__
 
 
 @cache
@@ -161,6 +169,8 @@ def converter_for(kinds: Iterable[str]) -> cattrs.Converter:
     resolved = frozenset(kinds)
 
     def use(value: Any, type_: Any, beside: Iterable[str] = ()) -> Use | None:
+        if isinstance(value, str):  # one that needs no options
+            value = Table(use=value)
         kind = get_args(type_)[1] if get_origin(type_) is Annotated else COMPONENT_KINDS[type_]
         return _structure_use(value, kind, converter, beside) if kind in resolved else None
 
@@ -252,14 +262,14 @@ def _structure_use(
 
 # What costs little to make is made once while the recipe is read, so that a component's own
 # objections (low above high) come with all other mistakes.
-TRIED = frozenset({"augmentation", "degradation", "hook", "optimizer", "schedule"})
+TRIED = frozenset({"adversarial_loss", "augmentation", "degradation", "hook", "optimizer", "schedule"})
 
 
 def _try(use: Use) -> None:
     try:
         if use.component.kind in TRIED:
             use.build()
-        elif use.component.kind == "model":
+        elif use.component.kind in ("model", "discriminator"):
             import torch
 
             with torch.device("meta"):
@@ -281,4 +291,4 @@ def _plain(value: Any) -> Any:
         return value.table()
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    return attrs.asdict(value) if attrs.has(type(value)) else value

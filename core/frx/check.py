@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -30,10 +30,20 @@ def check(recipe: Recipe, device: torch.device) -> None:
     with tempfile.TemporaryDirectory() as nowhere:
         run = open_run(recipe, Path(nowhere), device)
         console.print(_data_table(run))
-        console.print(_stage_table(run))
-        run.begin_stage()
-        for name, network in run.networks.items():
-            console.print(_parameter_table(name, network.module))
+        modules: dict[str, nn.Module] = {}
+        stages = _stage_table()
+        idle = list(idle_settings(run))
+        for number in range(len(recipe.stages)):
+            run.position.stage = number
+            run.begin_stage()
+            stages.add_row(*_stage_row(run))
+            modules |= {name: network.module for name, network in run.networks.items()}
+            never = getattr(run.trainer, "never_acts", lambda epochs: ())(run.stage.epochs)
+            idle += [f"stage {run.stage.name}: {reason}" for reason in never]
+        run.position.stage = 0
+        console.print(stages)
+        for name, module in modules.items():
+            console.print(_parameter_table(name, module))
         with torch.no_grad():
             one = next(batches(run.samples("train"), run.sets["train"].indices, 1, device, epoch=0))
             outputs = run.forward("model", one)
@@ -47,8 +57,8 @@ def check(recipe: Recipe, device: torch.device) -> None:
         console.print(f"one image: {given}\n  → {made}\n  losses, weighted: {values}")
         judged = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
         console.print(f"one of val, untrained: {judged or 'no [[metrics]] to score with'}")
-        console.print(_memory_text(run, one))
-        for warning in idle_settings(run):
+        console.print(_memory_text(run, one, modules.values()))
+        for warning in idle:
             console.print(f"warning: {warning}", style="yellow")
     console.print(f"{recipe.name}: nothing wrong", style="green")
 
@@ -65,21 +75,27 @@ def _data_table(run: Run) -> Table:
     return table
 
 
-def _stage_table(run: Run) -> Table:
+def _stage_table() -> Table:
     table = Table(title="stages", title_justify="left")
     for heading in ("stage", "trainer", "epochs × batches × images", "optimiser", "losses"):
         table.add_column(heading)
-    for stage in run.recipe.stages:
-        images = len(run.sets["train"])
-        rate = stage.optimizer.setting("lr")
-        table.add_row(
-            stage.name,
-            stage.trainer.name,
-            f"{stage.epochs} × {-(-images // stage.batch_size)} × {stage.batch_size}",
-            f"{stage.optimizer.name}, lr {rate}, {stage.schedule.name}",
-            " + ".join(f"{term.weight:g} {term.label}" for term in stage.losses),
-        )
     return table
+
+
+def _stage_row(run: Run) -> tuple[str, ...]:
+    stage = run.stage
+    named = {"": stage.optimizer, **stage.optimizers}
+    optimizers = [
+        f"{name}: {use.name}, lr {use.setting('lr')}".removeprefix(": ")
+        for name, use in named.items()
+    ]
+    return (
+        stage.name,
+        stage.trainer.name,
+        f"{stage.epochs} × {run.epoch_batches} × {stage.batch_size}",
+        "; ".join([*optimizers, stage.schedule.name]),
+        " + ".join(f"{term.weight:g} {term.label}" for term in stage.losses),
+    )
 
 
 def _parameter_table(name: str, module: nn.Module) -> Table:
@@ -95,7 +111,7 @@ def _parameter_table(name: str, module: nn.Module) -> Table:
     return table
 
 
-def _memory_text(run: Run, one: Batch) -> str:
+def _memory_text(run: Run, one: Batch, modules: Iterable[nn.Module]) -> str:
     """Weights, gradients and moments, and what a batch keeps for its backward pass."""
     seen: dict[int, int] = {}
 
@@ -108,7 +124,7 @@ def _memory_text(run: Run, one: Batch) -> str:
         outputs = run.forward("model", one)
         kept = list(run.losses(outputs, one).values())
     del kept
-    parameters = sum(p.numel() for n in run.networks.values() for p in n.module.parameters())
+    parameters = sum(p.numel() for module in modules for p in module.parameters())
     states = parameters * 4 * 4
     batch = max(stage.batch_size for stage in run.recipe.stages)
     activations = sum(seen.values()) * batch

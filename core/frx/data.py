@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from numpy.typing import NDArray
 
 from frx.build import Use
 from frx.cache import Cached
 from frx.damage import damage
-from frx.errors import DataError, ResourceError
+from frx.errors import DataError, RecipeError, ResourceError
 from frx.files import cache_folder
 from frx.randomness import generator
 from frx.recipe import Data, Recipe
@@ -41,6 +41,7 @@ class Subset:
     on_bad: str = "error"
     workers: int = 0
     same_size: bool = True
+    groups: NDArray[np.int64] | None = None  # of all samples of the data set
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -71,17 +72,41 @@ def open_whole(data: Data, make: Callable[[Use], Dataset]) -> Subset:
 
 def split(data: Data, dataset: Dataset) -> dict[str, Subset]:
     """The splits that the data set has itself, or else those that the recipe asks for."""
+    names = [dataset.name(i) for i in range(len(dataset))] if data.groups_file else []
+    groups = read_groups(Path(data.groups_file), names) if data.groups_file else dataset.groups()
     found = dataset.splits()
     if not found:
-        names = [dataset.name(i) for i in range(len(dataset))] if data.groups_file else []
-        groups = (
-            read_groups(Path(data.groups_file), names) if data.groups_file else dataset.groups()
-        )
         found = split_indices(len(dataset), data.split, data.split_seed, groups)
     return {
-        name: Subset(dataset, indices, data.on_bad, data.workers, _has_one_size(data))
+        name: Subset(dataset, indices, data.on_bad, data.workers, _has_one_size(data), groups)
         for name, indices in found.items()
         if len(indices)
+    }
+
+
+def less_validated(sets: Mapping[str, Subset], share: float, seed: int) -> dict[str, Subset]:
+    """Validate on `share` of train and val together, a part of val; train on all the rest of both.
+
+    So no image that an earlier stage trained on ever validates a later one.
+
+    Raises:
+        RecipeError: val is smaller than that.
+    """
+    train, val = sets["train"], sets["val"]
+    images = len(train) + len(val)
+    kept = round(share * images)
+    if not 0 < kept <= len(val):
+        raise RecipeError(
+            f"validation_share = {share:g} of {images} images is {kept}, but data.split leaves "
+            f"{len(val)} to validate on; a stage can validate on fewer than the split, not on more"
+        )
+    groups = None if val.groups is None else val.groups[val.indices]
+    parts = split_indices(len(val), (1 - kept / len(val), 0, kept / len(val)), seed, groups)
+    more = np.concatenate([train.indices, val.indices[parts["train"]]])
+    return {
+        **sets,
+        "train": evolve(train, indices=np.sort(more)),
+        "val": evolve(val, indices=val.indices[parts["test"]]),
     }
 
 

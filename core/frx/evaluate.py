@@ -15,14 +15,13 @@ from attrs import Factory, define, frozen
 from torch import Tensor, nn
 
 from frx import files, images
-from frx.build import Use, call, run_time_data
+from frx.build import Use, call, wants
 from frx.data import Batch, Samples, batches
-from frx.grids import comparison
+from frx.grids import columns, comparison
 from frx.progress import Progress
 
 BATCH = 8
 PICTURES = 8
-CAPTIONS = ("damaged", "restored", "clean")
 REGIONS = ("whole", "damaged", "undamaged")
 
 Restore = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -49,7 +48,7 @@ class NamedMetric:
     @property
     def by_region(self) -> bool:
         """Whether it can be limited to a part of the image."""
-        return "region" in run_time_data(type(self.metric).__call__)
+        return wants(self.metric, "region")
 
     def __call__(self, restored: Tensor, batch: Batch, region: Tensor | None) -> list[float]:
         """One number an image; NaN where the region is empty."""
@@ -68,16 +67,33 @@ class SetScores:
 
     images: list[str] = Factory(list)
     values: dict[tuple[str, str, str], list[float]] = Factory(dict)
-    pictures: list[list[Tensor]] = Factory(list)
+    pictures: list[dict[str, Tensor]] = Factory(list)
     bad: dict[str, str] = Factory(dict)
 
-    def add(self, metric: str, region: str, what: str, values: Sequence[float]) -> None:
-        self.values.setdefault((metric, region, what), []).extend(values)
+    def add(
+        self, batch: Batch, candidates: Mapping[str, Tensor], metrics: Iterable[NamedMetric]
+    ) -> None:
+        """Score a batch's candidates, such as "input" and "restored", against its clean images."""
+        self.images += batch.names
+        for metric in metrics:
+            for region, mask in _regions(batch, metric).items():
+                for what, image in candidates.items():
+                    scores = self.values.setdefault((metric.name, region, what), [])
+                    scores.extend(metric(image, batch, mask))
 
     def mean(self, metric: str, region: str, what: str) -> float:
         """The mean over the images that have such a region."""
         values = [v for v in self.values.get((metric, region, what), []) if not math.isnan(v)]
         return sum(values) / len(values) if values else math.nan
+
+    def means(self, what: str) -> dict[str, float]:
+        """The mean of each metric over whole images and over damage, where there is any."""
+        named = {
+            f"{metric} {region}".removesuffix(" whole"): self.mean(metric, region, what)
+            for metric, region, _ in self.values
+            if region != "undamaged"
+        }
+        return {name: mean for name, mean in named.items() if not math.isnan(mean)}
 
 
 @torch.no_grad()
@@ -98,15 +114,12 @@ def score(
             progress.advance(batch.size + len(batch.bad))
             if not batch.size:
                 continue
-            restored = restore(batch)["image"].clamp(0, 1)
-            found.images += batch.names
-            for metric in metrics:
-                for region, mask in _regions(batch, metric).items():
-                    for what, image in (("input", batch["degraded"]), ("restored", restored)):
-                        found.add(metric.name, region, what, metric(image, batch, mask))
+            outputs = restore(batch)
+            candidates = {"input": batch["degraded"], "restored": outputs["image"]}
+            found.add(batch, candidates, metrics)
+            shown = columns(batch, outputs)
             for number in range(min(batch.size, PICTURES - len(found.pictures))):
-                row = (batch["degraded"], restored, batch["clean"])
-                found.pictures.append([picture[number].cpu() for picture in row])
+                found.pictures.append({name: image[number].cpu() for name, image in shown.items()})
     return found
 
 
@@ -181,6 +194,6 @@ def write(
     files.write(folder / "scores.csv", table.getvalue())
     for name, of_set in scores.items():
         if of_set.pictures:
-            grid = comparison(of_set.pictures, CAPTIONS)
+            grid = comparison(of_set.pictures)
             images.write(folder / "samples" / f"{name}.png", grid)
     return found

@@ -25,6 +25,7 @@ from frx.errors import BusyError, DataError, RecipeError, ResourceError
 from frx.hooks.checkpoints import SaveCheckpoints
 from frx.hooks.log import Log
 from frx.hooks.progress_bar import ProgressBar
+from frx.hooks.watch import Watch
 from frx.interruption import Interruption, listening
 from frx.lifecycle import build_hooks, plugin_manager
 from frx.memory import is_out_of_memory
@@ -76,7 +77,8 @@ def open_run(
 ) -> Run:
     """Everything a run needs, built and placed, before the first step."""
     precision = Precision.choose(recipe.precision, device)
-    hooks = {"log": Log(), "progress": ProgressBar(), **build_hooks(recipe.hooks)}
+    always = {"log": Log(), "progress": ProgressBar(), "watch": Watch()}
+    hooks = always | build_hooks(recipe.hooks)
     hooks["checkpoints"] = SaveCheckpoints(
         Checkpoints(folder / "checkpoints"), interruption or Interruption()
     )
@@ -242,17 +244,22 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
         "validation_loss": run.position.best,
         "frx": frx.__version__,
     }
-    export(run.folder / "model", run.recipe.model, run.model.state_dict(), about)
+    others = {n: network.module for n, network in run.networks.items() if n != "model"}
+    export(run.folder / "model", run.recipe.model, run.model.state_dict(), about, others)
     restorer = Restorer.open(run.folder, run.device, run.recipe.precision)
     sets = {name: run.samples(name) for name in run.sets if name != "train"}
     scores = evaluate.score_sets(restorer, sets, run.metrics, run.device)
     summary = evaluate.write(run.folder, scores, run.metrics)
     record["finished"] = True
     record["bad_images"] = run.bad_images
+    record["warnings"] = run.warnings
+    record["stages"] = run.finished_stages
     report.write(run.folder, run.recipe, record, summary)
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
     report.print_scores(summary)
     if run.bad_images:
         first = "; ".join(list(run.bad_images.values())[:3])
         say(f"{len(run.bad_images)} unreadable images were left out: {first}")
+    for warning in run.warnings:
+        say(f"warning: {warning}")
     say(f"trained in {duration(record['seconds'])}; look at {run.folder / 'report.html'}")

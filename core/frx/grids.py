@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -21,17 +21,32 @@ def to_pixels(image: Tensor) -> Picture:
     return pixels
 
 
-def comparison(rows: Sequence[Sequence[Tensor]], captions: Sequence[str]) -> Picture:
+def columns(batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What to show side by side, by caption, each [B, 3, H, W].
+
+    A network that fills in gives its whole answer as "generated"; its "image" is the composite.
+    """
+    if "generated" in outputs:
+        return {
+            "original": batch["clean"],
+            "masked": batch["degraded"],
+            "generated": outputs["generated"],
+            "composite": outputs["image"],
+        }
+    return {"damaged": batch["degraded"], "restored": outputs["image"], "clean": batch["clean"]}
+
+
+def comparison(rows: Sequence[Mapping[str, Tensor]]) -> Picture:
     """One row a sample, one captioned column a kind of picture; smaller pictures are enlarged."""
-    pictures = [[to_pixels(image) for image in row] for row in rows]
+    captions = list(rows[0])
+    pictures = [[to_pixels(image) for image in row.values()] for row in rows]
     height, width = np.max([p.shape[:2] for row in pictures for p in row], axis=0)
     scale = max(1, -(-128 // width))  # captions need room
     height, width = int(height * scale), int(width * scale)
-    columns = len(captions)
     canvas = np.full(
         (
             CAPTION_PX + len(rows) * (height + GAP_PX),
-            columns * (width + GAP_PX) - GAP_PX,
+            len(captions) * (width + GAP_PX) - GAP_PX,
             3,
         ),
         255,

@@ -27,15 +27,27 @@ WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 
 def export(
-    folder: Path, model: Use, weights: Mapping[str, Tensor], about: Mapping[str, Any]
+    folder: Path,
+    model: Use,
+    weights: Mapping[str, Tensor],
+    about: Mapping[str, Any],
+    others: Mapping[str, nn.Module] | None = None,
 ) -> None:
-    """Write a model folder; `about` is for people (recipe, epoch, version)."""
-    raw = safetensors.torch.save(
-        {name: t.detach().cpu().contiguous() for name, t in weights.items()}
-    )
-    files.write(folder / WEIGHTS, raw)
+    """Write a model folder; `about` is for people (recipe, epoch, version).
+
+    `others` are networks that only training needs, as they are at its end: a discriminator is
+    written as `discriminator.safetensors`.
+    """
+    files.write(folder / WEIGHTS, _as_bytes(weights))
+    for name, module in (others or {}).items():
+        files.write(folder / f"{name}.safetensors", _as_bytes(module.state_dict()))
     description = {"model": model.table(), "package": model.component.package, **about}
     files.write(folder / DESCRIPTION, json.dumps(description, indent=2))
+
+
+def _as_bytes(weights: Mapping[str, Tensor]) -> bytes:
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    return safetensors.torch.save(ready)
 
 
 @frozen(eq=False)

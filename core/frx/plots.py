@@ -10,24 +10,31 @@ from frx import files
 
 
 def draw_curves(log: Path, out: Path) -> None:
-    """Draw every loss in a run's `log.jsonl`: one panel a loss, stages one after another."""
+    """Draw every loss and metric in a run's `log.jsonl`: a panel each, stages side by side."""
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    labels = sorted({key for line in lines for key in line if key not in _NOT_A_LOSS})
-    if len(labels) == 2 and "loss" in labels:  # the sum of one term is that term
-        labels.remove("loss")
+    trained, validated = (
+        {key for line in lines if line["kind"] == kind for key in line if key not in _NOT_A_VALUE}
+        for kind in ("train", "val")
+    )
+    losses, metrics = trained | {"loss"}, validated - trained - {"loss"}
+    if len(trained) == 1 or "loss" not in validated:  # the sum of one term is that term
+        losses.remove("loss")
+    labels = [*sorted(losses, key=lambda label: (label != "loss", label)), *sorted(metrics)]
     if not labels:
         return
     figure = Figure(figsize=(6.4 * min(len(labels), 2), 3.6 * ((len(labels) + 1) // 2)), dpi=100)
     for number, label in enumerate(labels, start=1):
         panel = figure.add_subplot((len(labels) + 1) // 2, min(len(labels), 2), number)
         _draw_panel(panel, lines, label)
+        if label in losses and all(line.get(label, 1) > 0 for line in lines):
+            panel.set_yscale("log")
     figure.tight_layout()
     files.write_with(out, lambda path: figure.savefig(path))
 
 
-_NOT_A_LOSS = {"kind", "stage", "step", "epoch"}
+_NOT_A_VALUE = {"kind", "stage", "step", "epoch"}
 
 
 def _draw_panel(panel: Any, lines: list[dict[str, Any]], label: str) -> None:
@@ -40,8 +47,6 @@ def _draw_panel(panel: Any, lines: list[dict[str, Any]], label: str) -> None:
         if stages[number] != stages[number - 1]:
             panel.axvline(lines[number - 1]["step"], color="0.7", linestyle="--")
     panel.set(xlabel="step", title=label)
-    if min((line[label] for line in lines if label in line), default=0) > 0:
-        panel.set_yscale("log")
     panel.grid(alpha=0.3)
     panel.legend()
 

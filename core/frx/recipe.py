@@ -43,13 +43,15 @@ class Data:
 
 @frozen(kw_only=True)
 class LossTerm:
-    """weight · loss(outputs[on], batch[target])."""
+    """weight · loss(outputs[on], batch[target]), maybe over a region: marked damage and a ring."""
 
     loss: Annotated[Use, "loss"] = component_field()
     name: str | None = None
     on: str = "image"
     target: str = "clean"
     weight: Annotated[float, Ge(0)] = 1.0
+    region: Literal["mask"] | None = None
+    ring_px: Annotated[int, Ge(0)] = 0
 
     @property
     def label(self) -> str:
@@ -76,6 +78,7 @@ class Stage:
     clip_norm: Annotated[float, Gt(0)] | None = None
     validate_every_epochs: Annotated[int, Ge(1)] = 1
     start_from: Literal["best", "last"] = "best"
+    validation_share: Annotated[float, Interval(gt=0, lt=1)] | None = None
 
 
 @frozen(kw_only=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from attrs import Factory, define, frozen
+from torch import Tensor
 
 from frx import images
-from frx.errors import DataError, FrxError, ResourceError
+from frx.build import run_time_data
+from frx.errors import DataError, FrxError, RecipeError, ResourceError
 from frx.grids import to_pixels
 from frx.images import Picture
 from frx.memory import is_out_of_memory
@@ -20,6 +22,8 @@ from frx.progress import Progress
 
 # What can be read but is a poor place for a restored photograph.
 WRITTEN_AS = {".gif": ".png"}
+# These would change what is to stay as it is around a mask.
+WRITTEN_AS_WITH_MASK = WRITTEN_AS | dict.fromkeys((".jpg", ".jpeg", ".webp", ".avif"), ".png")
 
 
 @frozen
@@ -38,8 +42,10 @@ class Outcome:
     failed: dict[Path, str] = Factory(dict)
 
 
-def collect(inputs: Sequence[Path]) -> list[Job]:
+def collect(inputs: Sequence[Path], written_as: Mapping[str, str] = WRITTEN_AS) -> list[Job]:
     """Files as they are, folders with every image in them, their sub-folders kept.
+
+    `written_as` names the suffixes that are written as others.
 
     Raises:
         DataError: an input does not exist, nothing is there to do, or two would have one name.
@@ -47,12 +53,15 @@ def collect(inputs: Sequence[Path]) -> list[Job]:
     jobs: list[Job] = []
     for given in inputs:
         if given.is_dir():
-            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in images.SUFFIXES)
-            jobs += [Job(path, path.relative_to(given)) for path in inside]
+            found = [(path, path.relative_to(given)) for path in _images_in(given)]
         elif given.exists():
-            jobs.append(Job(given, Path(given.name)))
+            found = [(given, Path(given.name))]
         else:
             raise DataError(f"{given}: no such file or folder")
+        for path, name in found:
+            jobs.append(
+                Job(path, name.with_suffix(written_as.get(name.suffix.lower(), name.suffix)))
+            )
     if not jobs:
         listed = ", ".join(str(given) for given in inputs)
         raise DataError(f"{listed}: no image in it ({', '.join(sorted(images.SUFFIXES))})")
@@ -64,23 +73,67 @@ def collect(inputs: Sequence[Path]) -> list[Job]:
     return jobs
 
 
-def restore(inputs: Sequence[Path], out: Path, restorer: Restorer) -> Outcome:
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in images.SUFFIXES)
+
+
+def find_masks(given: Path, jobs: Sequence[Job]) -> dict[Path, list[Path]]:
+    """The masks of each photograph, by its path; each should have one.
+
+    `given` is the mask of the only photograph, or a folder that has masks under the names of the
+    photographs, of any suffix.
+
+    Raises:
+        DataError: there is no such file or folder.
+        RecipeError: one mask is given for several photographs.
+    """
+    if given.is_dir():
+        by_name: dict[Path, list[Path]] = {}
+        for path in _images_in(given):
+            by_name.setdefault(path.relative_to(given).with_suffix(""), []).append(path)
+        return {job.source: by_name.get(job.name.with_suffix(""), []) for job in jobs}
+    if not given.exists():
+        raise DataError(f"{given}: no such file or folder")
+    if len(jobs) > 1:
+        raise RecipeError(
+            f"--mask {given}: one mask for {len(jobs)} photographs; give a folder of masks"
+        )
+    return {job.source: [given] for job in jobs}
+
+
+def restore(
+    inputs: Sequence[Path], out: Path, restorer: Restorer, masks: Path | None = None
+) -> Outcome:
     """Send every image through the network at its own size and write it under `out`.
 
+    With `masks` (see `find_masks`) only what these mark is replaced. All else is written as it was
+    read, bit for bit, so the suffixes of lossy formats become `.png`.
+
     A file that fails is named in the outcome; the others are done.
+
+    Raises:
+        RecipeError: the model asks for a mask and there is none, or the other way round.
+        DataError: as `collect` and `find_masks`.
     """
-    jobs = collect(inputs)
+    asks = run_time_data(type(restorer.module).forward)
+    model = type(restorer.module).__name__
+    if masks is None and asks.get("mask"):
+        raise RecipeError(f"{model} asks for a mask of what is to fill in: give it with --mask")
+    if masks is not None and "mask" not in asks:
+        raise RecipeError(f"{model} does not ask for a mask: leave --mask out")
+    jobs = collect(inputs, WRITTEN_AS if masks is None else WRITTEN_AS_WITH_MASK)
+    masks_of = {} if masks is None else find_masks(masks, jobs)
     outcome = Outcome()
     with Progress("restoring", len(jobs)) as progress:
         for job in jobs:
             try:
+                target = out / job.name
+                for source in (job.source, *masks_of.get(job.source, ())):
+                    if target.resolve() == source.resolve():
+                        raise DataError(f"{source}: would be overwritten; choose another -o")
                 photograph = images.read(job.source)
-                target = (out / job.name).with_suffix(
-                    WRITTEN_AS.get(job.source.suffix.lower(), job.source.suffix)
-                )
-                if target.resolve() == job.source.resolve():
-                    raise DataError(f"{job.source}: would be overwritten; choose another -o")
-                images.write(target, restored(photograph, restorer), like=photograph)
+                mask = None if masks is None else _mask(photograph, masks, masks_of[job.source])
+                images.write(target, restored(photograph, restorer, mask), like=photograph)
                 outcome.done.append(target)
             except FrxError as error:
                 outcome.failed[job.source] = str(error)
@@ -88,12 +141,32 @@ def restore(inputs: Sequence[Path], out: Path, restorer: Restorer) -> Outcome:
     return outcome
 
 
-def restored(photograph: Photograph, restorer: Restorer) -> Picture:
-    """The restored pixels [H, W, 3] of a photograph."""
-    pixels = torch.from_numpy(np.ascontiguousarray(photograph.pixels))
-    degraded = pixels.permute(2, 0, 1).unsqueeze(0).to(restorer.precision.device).float().div_(255)
+def _mask(photograph: Photograph, given: Path, found: Sequence[Path]) -> Picture:
+    if len(found) != 1:
+        listed = f"{len(found)} masks ({', '.join(map(str, found))})" if found else "no mask"
+        raise DataError(f"{photograph.path}: {listed} in {given}")
+    mask = images.read_mask(found[0])
+    if mask.shape != photograph.pixels.shape[:2]:
+        (height, width), (rows, columns) = mask.shape, photograph.pixels.shape[:2]
+        raise DataError(
+            f"{found[0]}: this mask has {width}×{height} pixels, but {photograph.path} has "
+            f"{columns}×{rows}"
+        )
+    return mask
+
+
+def restored(photograph: Photograph, restorer: Restorer, mask: Picture | None = None) -> Picture:
+    """The restored pixels [H, W, 3] of a photograph.
+
+    With a mask [H, W] those where it is 255; elsewhere the photograph's own.
+    """
+    pixels = np.ascontiguousarray(photograph.pixels)
+    device = restorer.precision.device
+    batch = {"degraded": _on_device(pixels, device)}
+    if mask is not None:
+        batch["mask"] = _on_device(mask[..., None], device)
     try:
-        return to_pixels(restorer({"degraded": degraded})["image"])
+        image = to_pixels(restorer(batch)["image"])
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -102,3 +175,9 @@ def restored(photograph: Photograph, restorer: Restorer) -> Picture:
             f"{photograph.path}: out of memory at {width}×{height}; "
             "make the picture smaller, or try another --device"
         ) from error
+    return image if mask is None else np.where(mask[..., None] > 0, image, pixels)
+
+
+def _on_device(pixels: Picture, device: torch.device) -> Tensor:
+    """uint8 [H, W, C] to float32 [1, C, H, W] in 0..1."""
+    return torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0).to(device).float().div_(255)

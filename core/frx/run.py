@@ -15,9 +15,9 @@ import torch
 from attrs import Factory, define, field
 from torch import Tensor, nn
 
-from frx.data import Batch, Samples, Subset, batches, epoch_order
+from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
 from frx.errors import DivergedError, RecipeError
-from frx.evaluate import NamedMetric
+from frx.evaluate import NamedMetric, SetScores
 from frx.network import Network
 from frx.precision import Precision
 from frx.randomness import seed_of
@@ -69,6 +69,11 @@ class Run:
     best_weights: dict[str, Tensor] | None = None
     best_changed: bool = False
     bad_images: dict[str, str] = Factory(dict)
+    warnings: list[str] = Factory(list)
+    finished_stages: list[dict[str, Any]] = Factory(list)
+    _recipe_sets: dict[str, Subset] = field(
+        default=attrs.Factory(lambda self: self.sets, takes_self=True), init=False
+    )
 
     @property
     def device(self) -> torch.device:
@@ -147,6 +152,8 @@ class Run:
             "networks": {name: network.state() for name, network in self.networks.items()},
             "random": random,
             "bad_images": dict(self.bad_images),
+            "warnings": list(self.warnings),
+            "finished_stages": list(self.finished_stages),
             "hooks": {
                 name: hook.state_dict()
                 for name, hook in self.hooks.items()
@@ -162,6 +169,8 @@ class Run:
             network.load(state["networks"][name])
         self.best_weights = best
         self.bad_images = state["bad_images"]
+        self.warnings = state["warnings"]
+        self.finished_stages = state["finished_stages"]
         for name, hook in self.hooks.items():
             if hasattr(hook, "load_state_dict"):
                 hook.load_state_dict(state["hooks"][name])
@@ -170,16 +179,25 @@ class Run:
             torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
 
     def begin_stage(self) -> None:
-        """Make the trainer, its networks' optimisers and the schedule of the stage."""
+        """Make the trainer, its networks' optimisers and the schedule of the stage.
+
+        A network goes on with the weights of the last stage's of that name, if these fit it.
+        """
         stage = self.stage
+        self.sets = self._recipe_sets
+        if stage.validation_share is not None:
+            self.sets = less_validated(self.sets, stage.validation_share, self.recipe.seed)
         torch.manual_seed(seed_of(self.recipe.seed, "stage", stage.name))
         self.trainer = self.hook.frx_make_trainer(run=self, stage=stage)
         modules = self.trainer.networks()
         for name in stage.optimizers.keys() - modules.keys():
             known = ", ".join(sorted(modules))
             raise RecipeError(f"stage {stage.name}: optimizers.{name}: no such network ({known})")
-        for module in modules.values():
+        for name, module in modules.items():
             self.precision.place(module)
+            before = self.networks[name].module if name in self.networks else module
+            if before is not module and _shapes(before) == _shapes(module):
+                module.load_state_dict(before.state_dict())
         self.networks = {
             name: Network.of(
                 module, stage.optimizers.get(name, stage.optimizer).build()(module.parameters())
@@ -187,6 +205,10 @@ class Run:
             for name, module in modules.items()
         }
         self.schedule = stage.schedule.build()
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def train(run: Run) -> None:
@@ -225,7 +247,21 @@ def _train_stage(run: Run) -> None:
                 run.best_changed = True
             run.hook.frx_validation_end(run=run)
         run.hook.frx_epoch_end(run=run)
+    run.finished_stages.append(_summary(run))
     run.hook.frx_stage_end(run=run)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    """What became of a stage, for the report."""
+    position = run.position
+    return {
+        "name": run.stage.name,
+        "images": len(run.sets["train"]),
+        "epochs": position.epoch,
+        "best_epoch": position.best_epoch,
+        "best": position.best,
+        "stop": position.stop,
+    }
 
 
 def _train_epoch(run: Run) -> None:
@@ -254,18 +290,23 @@ def _train_epoch(run: Run) -> None:
 
 @torch.no_grad()
 def validate(run: Run) -> dict[str, float]:
-    """Mean over the images of "val" of each loss term, and "loss", their sum."""
+    """Means over the images of "val": each loss term, "loss", their sum, and each metric.
+
+    A metric that can be limited to a region is there as "ssim" and, for marked damage, as
+    "ssim damaged".
+    """
     module = run.networks["model"].module.eval()
     totals: dict[str, Tensor] = {}
-    images = 0
+    scores = SetScores()
     subset = run.sets["val"]
     for batch in batches(run.samples("val"), subset.indices, VALIDATION_BATCH, run.device):
         run.bad_images |= dict(batch.bad)
         if not batch.size:
             continue
-        for label, value in run.losses(run.forward("model", batch), batch).items():
+        outputs = run.forward("model", batch)
+        for label, value in run.losses(outputs, batch).items():
             totals[label] = totals.get(label, torch.zeros_like(value)) + value * batch.size
-        images += batch.size
+        scores.add(batch, {"restored": outputs["image"]}, run.metrics)
     module.train()
-    means = {label: total.item() / images for label, total in totals.items()}
-    return {"loss": sum(means.values()), **means}
+    means = {label: total.item() / len(scores.images) for label, total in totals.items()}
+    return {"loss": sum(means.values()), **means, **scores.means("restored")}

@@ -86,6 +86,33 @@ class Loss(Protocol):
         """Return one number, differentiable, least where `restored` equals `clean`."""
 
 
+class Discriminator(Protocol):
+    """Tells real pictures from made ones: an `nn.Module` whose forward names what it sees."""
+
+    def forward(self, image: Tensor, *data: Tensor) -> dict[str, Tensor]:
+        """Return "logits" [B, 1, h, w], one number a patch, the higher the more real it looks."""
+
+
+class AdversarialLoss(Protocol):
+    """The rules by which a discriminator and a generator play: losses of single logits.
+
+    `cannot_tell` and `perfect` are the discriminator's mean loss over real and made pictures: the
+    lowest that it can reach if both get the same logits, and that of one that is always right.
+    """
+
+    cannot_tell: float
+    perfect: float
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Return the discriminator's loss for each logit of a real picture."""
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Return the discriminator's loss for each logit of a made picture."""
+
+    def generator(self, logits: Tensor) -> Tensor:
+        """Return the generator's loss for each logit of a picture that it made."""
+
+
 class Metric(Protocol):
     """What a restored image is judged by."""
 
@@ -125,9 +152,11 @@ class Hook(Protocol):
 
 
 COMPONENT_KINDS: dict[type, str] = {
+    AdversarialLoss: "adversarial_loss",
     Augmentation: "augmentation",
     Dataset: "dataset",
     Degradation: "degradation",
+    Discriminator: "discriminator",
     Hook: "hook",
     Loss: "loss",
     Metric: "metric",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import define, frozen
 from torch import Tensor, nn
 
-from frx.build import call
+from frx.build import call, wants
 from frx.errors import RecipeError
 from frx.precision import Precision
 from frx.recipe import LossTerm
+from frx.regions import grown
 
 
 @frozen(eq=False)
@@ -22,6 +23,8 @@ class Term:
     on: str
     target: str
     weight: float
+    region: str | None = None
+    ring_px: int = 0
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The weighted loss of one batch.
@@ -34,6 +37,8 @@ class Term:
                 listed = ", ".join(sorted(there))
                 raise RecipeError(f"loss {self.label}: {kind} = {name!r} is not there ({listed})")
         data = {**batch, "restored": outputs[self.on], "clean": batch[self.target]}
+        if self.region is not None:
+            data["region"] = grown(batch[self.region], self.ring_px)
         value: Tensor = call(self.loss, data)
         return self.weight * value
 
@@ -52,7 +57,15 @@ class Terms:
             loss = term.loss.build()
             if isinstance(loss, nn.Module):
                 precision.place(loss).requires_grad_(False).eval()
-            built.append(Term(term.label, loss, term.on, term.target, term.weight))
+            if term.region is not None and not wants(loss, "region"):
+                raise RecipeError(
+                    f"loss {term.label}: cannot be limited to a region, as it does not ask for one"
+                )
+            built.append(
+                Term(
+                    term.label, loss, term.on, term.target, term.weight, term.region, term.ring_px
+                )
+            )
         return cls(built)
 
     def __call__(

@@ -30,10 +30,14 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("degradation", "in_random_order"): {"of": [{"use": "gaussian_noise"}, {"use": "downsample"}]},
     ("degradation", "one_of"): {"of": [{"use": "gaussian_noise"}, {"use": "motion_blur"}]},
     ("degradation", "sometimes"): {"of": {"use": "gaussian_noise"}},
+    ("discriminator", "patchgan"): {"width": 8},
     ("loss", "identity"): {"backbone": "edgeface_xxs", "weights": "<random_embedding>"},
     ("metric", "identity_distance"): {"backbone": "edgeface_xxs", "weights": "<random_embedding>"},
+    ("model", "inpaint_unet"): {"width": 8},
+    ("model", "pix2pix_unet"): {"levels": 3, "width": 8},
     ("schedule", "constant_then_linear"): {"decay_epochs": 3},
     ("schedule", "step"): {"every_epochs": 2},
+    ("trainer", "adversarial"): {"discriminator": "small_patchgan", "game": "vanilla", "r1": 0.1},
 }
 
 RECIPE = """\

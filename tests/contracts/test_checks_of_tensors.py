@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from frx import testing
+from frx.regions import mean_over
 
 Picture = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -162,6 +164,95 @@ def decibels(restored: Tensor, clean: Tensor) -> Tensor:
     ],
 )
 def test_losses(wrong: Any, sentence: str, says: Says) -> None:
+    says(sentence, testing.check_loss, wrong)
+
+
+def error(restored: Tensor, clean: Tensor) -> Tensor:
+    return (restored - clean).abs()
+
+
+class Limited:
+    """Right in everything; the wrong ones differ in one thing."""
+
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        return mean_over(error(restored, clean), region)
+
+
+class Demanding(Limited):
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor) -> Tensor:
+        return mean_over(error(restored, clean), region)
+
+
+class Heedless(Limited):
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        return error(restored, clean).mean()
+
+
+class HeedlessNetwork(nn.Module):
+    def forward(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        return error(restored, clean).mean()
+
+
+def heedless(
+    restored: Tensor, clean: Tensor, region: Tensor | None = None, *, scale: float = 1
+) -> Tensor:
+    return scale * error(restored, clean).mean()
+
+
+class Unguarded(Limited):
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        inside = torch.ones_like(clean) if region is None else region.expand_as(clean)
+        return (error(restored, clean) * inside).sum() / inside.sum()
+
+
+class Fading(Limited):
+    """Zero outside the region, and averaged over the whole picture."""
+
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        return (error(restored, clean) * (1 if region is None else region)).mean()
+
+
+class Reverse(Limited):
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        return super().__call__(restored, clean, None if region is None else 1 - region)
+
+
+class Baited(Limited):
+    """Rewards what is wrong outside of the region."""
+
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        outside = 0 if region is None else super().__call__(restored, clean, 1 - region)
+        return super().__call__(restored, clean, region) - 2 * outside
+
+
+class Constant(Limited):
+    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
+        if region is not None and not region.any():
+            return torch.zeros(())
+        return super().__call__(restored, clean, region)
+
+
+def test_a_right_loss_that_asks_for_a_region_passes() -> None:
+    testing.check_loss(Limited())
+    testing.check_loss(partial(Limited()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (Demanding(), "RecipeError: Demanding asks for region, which is not there"),
+        (Heedless(), "for an empty region; it has to be 0, with a gradient of 0"),
+        (HeedlessNetwork(), "for an empty region; it has to be 0"),
+        (heedless, "for an empty region; it has to be 0"),
+        (partial(heedless, scale=2), "for an empty region; it has to be 0"),
+        (Unguarded(), "Unguarded is nan for an empty region; it has to be finite"),
+        (Fading(), "Fading shrinks with its region, from 0.07"),
+        (Reverse(), "Reverse is 0 where the region is everything, but 0.07"),
+        (Baited(), "where restored equals clean within the region, but -0.08"),
+        (Constant(), "Constant lets no gradient through to the restored image"),
+    ],
+)
+def test_losses_by_region(wrong: Any, sentence: str, says: Says) -> None:
     says(sentence, testing.check_loss, wrong)
 
 

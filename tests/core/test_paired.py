@@ -114,7 +114,7 @@ def test_every_role_can_lack(pairs: Path) -> None:
 
 def test_namesakes_are_refused(pairs: Path) -> None:
     put(pairs, "clean/b.jpg", picture(1))
-    with pytest.raises(DataError, match=r"namesake of another suffix \(1\): clean/b\."):
+    with pytest.raises(DataError, match=r"namesake of another extension \(1\): clean/b\."):
         Paired(path=str(pairs))
 
 
@@ -176,3 +176,91 @@ def test_an_unreadable_picture_is_left_to_the_run(pairs: Path) -> None:
     assert data[0]
     with pytest.raises(DataError, match=r"corrupted/b\.bmp"):
         data[2]
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Path:
+    """Two pictures, each damaged in two ways."""
+    root = tmp_path / "copies"
+    for shade, name in enumerate(["a/one", "b"], 1):
+        put(root, f"clean/{name}.png", picture(shade))
+        for more, suffix in ((100, "noisy"), (200, "very_dark")):
+            put(root, f"corrupted/{name}_{suffix}.bmp", picture(shade + more))
+    return root
+
+
+SUFFIXES = ("noisy", "very_dark")
+
+
+def test_every_copy_is_a_sample_and_its_picture_the_group(copies: Path) -> None:
+    data = Paired(path=str(copies), suffixes=SUFFIXES)
+    shades = {data.name(i): [p[0, 0, 0] for p in data[i].values()] for i in range(len(data))}
+    assert shades == {
+        "a/one_noisy.bmp": [1, 101],
+        "a/one_very_dark.bmp": [1, 201],
+        "b_noisy.bmp": [2, 102],
+        "b_very_dark.bmp": [2, 202],
+    }
+    groups = data.groups()
+    assert groups is not None
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+
+
+def test_copies_have_masks_and_split_folders_too(copies: Path, tmp_path: Path) -> None:
+    hole = np.zeros((8, 12), np.uint8)
+    for name in ("a/one", "b"):
+        put(copies, f"mask/{name}_noisy.png", hole)
+        put(copies, f"mask/{name}_very_dark.png", hole + np.uint8(255))
+    for split in ("train", "val"):
+        shutil.copytree(copies, tmp_path / "sets" / split)
+    data = Paired(path=str(tmp_path / "sets"), suffixes=SUFFIXES)
+    assert [bool(data[i]["mask"].any()) for i in range(len(data))] == [False, True] * 4
+    assert data.name(0) == "train/a/one_noisy.bmp"
+    assert {name: list(found) for name, found in data.splits().items()} == {
+        "train": [0, 1, 2, 3],
+        "val": [4, 5, 6, 7],
+    }
+    (tmp_path / "sets/val/mask/b_noisy.png").unlink()
+    with pytest.raises(DataError, match=r"\(1\): val/corrupted/b_noisy\.bmp$"):
+        Paired(path=str(tmp_path / "sets"), suffixes=SUFFIXES)
+
+
+def test_the_first_five_that_lack_a_copy_are_named(copies: Path) -> None:
+    (copies / "corrupted/b_noisy.bmp").unlink()
+    for i in range(6):
+        put(copies, f"clean/lone{i}.png", picture(0))
+    with pytest.raises(DataError) as caught:
+        Paired(path=str(copies), suffixes=SUFFIXES)
+    assert str(caught.value).endswith(
+        "copies: clean pictures that lack a damaged copy (7): clean/b.png (has no b_noisy), "
+        + ", ".join(
+            f"clean/lone{i}.png (has no lone{i}_noisy and no lone{i}_very_dark)" for i in range(4)
+        )
+        + ", …"
+    )
+
+
+def test_a_copy_belongs_to_one_picture(copies: Path) -> None:
+    put(copies, "corrupted/b_torn.png", picture(3))
+    with pytest.raises(
+        DataError,
+        match=r"partner .* by the suffixes noisy, very_dark \(1\): corrupted/b_torn\.png$",
+    ):
+        Paired(path=str(copies), suffixes=SUFFIXES)
+    (copies / "corrupted/b_torn.png").unlink()
+    put(copies, "clean/b_very.png", picture(3))
+    with pytest.raises(DataError, match=r"copies would be another's too \(1\): clean/b_very\.png$"):
+        Paired(path=str(copies), suffixes=("dark", *SUFFIXES))
+
+
+def test_suffixes_that_say_nothing_are_refused(copies: Path) -> None:
+    with pytest.raises(ValueError, match="suffixes has 'noisy' twice"):
+        Paired(path=str(copies), suffixes=("noisy", "noisy"))
+    with pytest.raises(ValueError, match="is empty"):
+        Paired(path=str(copies), suffixes=("",))
+
+
+def test_the_fingerprint_knows_the_suffixes(copies: Path) -> None:
+    one = Paired(path=str(copies), suffixes=SUFFIXES)
+    other = Paired(path=str(copies), suffixes=SUFFIXES[::-1])
+    assert one.fingerprint() != other.fingerprint()

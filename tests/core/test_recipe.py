@@ -141,7 +141,7 @@ BAD = {
     "not a choice at the top": (changed('name = "tiny"', 'name = "tiny"\nprecision = "fp16"'), "precision: 'fp16' is not a choice"),
     "table for a text": (changed('name = "train"', "name = { a = 1 }"), "stages[0].name: expected a text"),
     "text for a table": (changed('[model]\nuse = "unet"\nwidth = 4', '[model_]\nuse = "unet"'), "model: missing"),
-    "component as text": (changed('optimizer = { use = "adam", lr = 1e-3 }', 'optimizer = "adam"'), "stages[0].optimizer: expected a table such as { use"),
+    "component as number": (changed('optimizer = { use = "adam", lr = 1e-3 }', 'optimizer = 3'), "stages[0].optimizer: expected a table such as { use"),
     "component without use": (changed('optimizer = { use = "adam", lr = 1e-3 }', "optimizer = { lr = 1e-3 }"), "stages[0].optimizer: use ="),
     "use is a number": (changed('use = "l1"', "use = 3"), "stages[0].losses[0].use: expected a text, got 3"),
     "nested unknown": (changed('use = "gaussian_noise"\nsigma = [0.1, 0.2]', 'use = "one_of"\nof = [{ use = "downsampel" }]'), 'degradations[0].of[0].use: no degradation named \'downsampel\'; did you mean "downsample"?'),

@@ -57,11 +57,38 @@ def test_one_of_hands_on_the_mask_of_the_chosen_one():
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [([1.0], "1 numbers for 2"), ([0.0, 0.0], "not all 0"), ([2.0, -1.0], "none below 0")],
+    [([1.0], "weights has 1 for 2"), ([0.0, 0.0], "not all 0"), ([2.0, -1.0], "none below 0")],
 )
 def test_one_of_refuses_weights_that_do_not_fit(weights, message):
     with pytest.raises(ValueError, match=message):
         OneOf(of=[Digit(1), Digit(2)], weights=weights)
+
+
+def test_named_alternatives_stand_in_their_order_and_change_nothing_else():
+    parts = [Digit(1), Hole(2)]
+    named = OneOf(of=parts, weights=[1, 0], names=["noisy", "torn-off_2"])
+    assert named.alternatives == {"noisy": parts[0], "torn-off_2": parts[1]}
+    assert list(named.alternatives) == ["noisy", "torn-off_2"]
+    assert set(values(named, 20)) == {1}
+    assert OneOf(of=parts).alternatives == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["noisy"], "names has 1 for 2"),
+        ([], "names has 0 for 2"),
+        (["noisy", "noisy"], "twice"),
+        (["noisy", "Noisy"], "twice"),
+        (["noisy", "../noisy"], "'../noisy' has to be of letters"),
+        (["noisy", ""], "'' has to be of letters"),
+        (["noisy", "späť"], "has to be of letters"),
+        (["noisy", "color\n"], "has to be of letters"),
+    ],
+)
+def test_one_of_refuses_names_that_cannot_stand_in_file_names(names, message):
+    with pytest.raises(ValueError, match=message):
+        OneOf(of=[Digit(1), Digit(2)], names=names)
 
 
 def test_in_random_order_applies_all_in_every_order():

@@ -40,3 +40,27 @@ def test_half_precision_is_summed_in_float32(loss):
     value = loss(restored, clean)
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx({l1: 0.25, mse: 0.0625}[loss], abs=1e-7)
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(l1, 0.3), (mse, 0.11)])
+def test_known_value_in_a_region(loss, expected):
+    clean = torch.full((2, 3, 4, 5), 0.5)
+    restored = clean.clone()
+    region = torch.zeros(2, 1, 4, 5)
+    region[0, 0, 0, :3], region[1, 0, 1, 2] = 1, 1
+    restored[0, :, 0, :3] += 0.1  # three of the region's pixels in one picture, one in the other
+    restored[1, :, 1, 2] -= 0.9 if loss is l1 else 0.41**0.5
+    restored[1, :, 3] = 0  # outside
+    assert loss(restored, clean, region).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [l1, mse])
+def test_is_what_torch_gives(loss):
+    generator = torch.Generator().manual_seed(0)
+    restored, clean = torch.rand(2, 2, 3, 8, 9, generator=generator)
+    reference = {l1: torch.nn.functional.l1_loss, mse: torch.nn.functional.mse_loss}[loss]
+    assert loss(restored, clean) == reference(restored, clean)
+    inside = reference(restored[..., 2:5], clean[..., 2:5])
+    region = torch.zeros(2, 1, 8, 9)
+    region[..., 2:5] = 1
+    torch.testing.assert_close(loss(restored, clean, region), inside)

@@ -22,18 +22,31 @@ from frx.commands.recipe_options import device_option
     type=click.Path(path_type=Path),
     help="A finished run folder, or the model/ folder of one.",
 )
+@click.option(
+    "--mask",
+    metavar="FILE|FOLDER",
+    type=click.Path(path_type=Path),
+    help="What to fill in, for models that ask for a mask: white in a picture of the photograph's "
+    "size, or in a folder with one for each photograph, of the same name but for the suffix.",
+)
 @device_option
-def command(inputs: tuple[Path, ...], out: Path, model: Path, device: str) -> None:
+def command(
+    inputs: tuple[Path, ...], out: Path, model: Path, mask: Path | None, device: str
+) -> None:
     """Restore images, or folders of them, at their own size and under their own names.
 
     A file that cannot be done is named, the others are done, and the exit code is 3.
+
+    With --mask only what is white is replaced; all else stays as it is, bit for bit, and so JPEG,
+    WebP and AVIF are written as PNG. Grey counts as white from 128 (of 255) on, as a soft brush
+    leaves it, and what is transparent as black.
     """
     from frx import restore
     from frx.errors import DataError
     from frx.model_folder import Restorer
     from frx.precision import choose_device
 
-    outcome = restore.restore(inputs, out, Restorer.open(model, choose_device(device)))
+    outcome = restore.restore(inputs, out, Restorer.open(model, choose_device(device)), mask)
     click.echo(f"restored {len(outcome.done)} into {out}")
     if outcome.failed:
         lines = "\n".join(f"  {reason}" for reason in outcome.failed.values())

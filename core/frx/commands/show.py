@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Annotated, Any, get_args, get_origin
 
+import attrs
 import click
+
+from frx.specs import COMPONENT_KINDS
 
 
 @click.command("show", epilog="Example:  frx show degradation gaussian_noise")
@@ -25,10 +28,11 @@ def command(kind: str, name: str) -> None:
     click.echo(component.documentation or "It has no documentation.")
     click.secho("\noptions", bold=True)
     found = options(factory)
+    widest = max(map(len, found), default=0) + 1
     for option, parameter in found.items():
         default = default_of(factory, option)
-        value = "required" if default is inspect.Parameter.empty else f"= {default!r}"
-        click.echo(f"  {option:16} {type_text(parameter.annotation)}  {value}")
+        value = "required" if default is inspect.Parameter.empty else f"= {_as_written(default)}"
+        click.echo(f"  {option:{widest}} {type_text(parameter.annotation)}  {value}")
     if not found:
         click.echo("  none")
     wanted = run_time_data(_called(kind, factory))
@@ -49,6 +53,14 @@ def _called(kind: str, factory: Any) -> Any:
     return lambda: None
 
 
+def _as_written(default: Any) -> str:
+    """A default as a recipe would have it."""
+    if attrs.has(type(default)):
+        items = (f"{key} = {item!r}" for key, item in attrs.asdict(default).items())
+        return f"{{ {', '.join(items)} }}"
+    return repr(default)
+
+
 def type_text(annotation: Any) -> str:
     """An annotation as people write it: `float, at least 0`, `"center" | "none"`."""
     if get_origin(annotation) is Annotated:
@@ -58,6 +70,11 @@ def type_text(annotation: Any) -> str:
     if annotation is type(None):
         return "none"
     if isinstance(annotation, type) and not get_args(annotation):
+        if annotation in COMPONENT_KINDS:
+            return COMPONENT_KINDS[annotation]
+        if attrs.has(annotation):
+            fields = (f"{f.name}: {type_text(f.type)}" for f in attrs.fields(annotation))
+            return f"{{ {'; '.join(fields)} }}"
         return annotation.__name__
     arguments = get_args(annotation)
     origin = get_origin(annotation)

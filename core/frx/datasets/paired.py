@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -27,35 +27,45 @@ class Paired:
     """Pairs of pictures from folders clean/ and corrupted/, with masks from mask/.
 
     These folders lie in `path` itself, or in path/train, path/val, path/test and path/test_…; mask
-    may be missing. Pictures belong together by their path without the suffix. Gives "clean" and
+    may be missing. Pictures belong together by their path without the extension. Gives "clean" and
     "degraded", uint8 [size, size, 3], and "mask", uint8 [size, size], 255 = destroyed; size and
     crop as in `folder`.
 
+    With `suffixes` every clean picture has several damaged copies, one for each: for "noisy" that
+    of clean/NAME.png is corrupted/NAME_noisy.png, with mask/NAME_noisy.png. Each copy is a sample;
+    all copies of one picture are in one split.
+
     Raises:
-        DataError: names the first five pictures without a partner, pairs that differ in size, or
-            masks with values other than 0 and 255.
+        DataError: names the first five pictures without a partner or lacking a copy, pairs that
+            differ in size, or masks with values other than 0 and 255.
     """
 
     path: str
     size: Annotated[int, Ge(1)] | Literal["own"] = "own"
     crop: Crop = "center"
     extensions: Annotated[tuple[str, ...], Len(1)] = EXTENSIONS
+    suffixes: tuple[str, ...] = ()
     _index: FolderIndex = attrs.field(init=False, repr=False)
     _files: NDArray[np.int64] = attrs.field(init=False, repr=False)  # [sample, role]
 
     def __attrs_post_init__(self) -> None:
         check_extensions(self.extensions)
+        _check_suffixes(self.suffixes)
         index = index_folder(Path(self.path).expanduser(), tuple(self.extensions))
         object.__setattr__(self, "_index", index)
-        object.__setattr__(self, "_files", _matched(index))
+        object.__setattr__(self, "_files", _matched(index, self.suffixes))
         self._check_all_once()
 
     def __len__(self) -> int:
         return len(self._files)
 
     def name(self, index: int) -> str:
-        """Return the clean picture's path without its folder clean/: `train/0001.jpg`."""
-        split, _, rest = _parts(self._index[int(self._files[index, 0])])
+        """Return the picture's path without its folder clean/: `train/0001.jpg`.
+
+        A copy's is that without its folder corrupted/: `train/0001_noisy.png`.
+        """
+        role = ROLES.index("corrupted" if self.suffixes else "clean")
+        split, _, rest = _parts(self._index[int(self._files[index, role])])
         return f"{split}/{rest}" if split else rest
 
     def __getitem__(self, index: int) -> dict[str, NDArray[np.uint8]]:
@@ -81,12 +91,16 @@ class Paired:
         }
 
     def groups(self) -> NDArray[np.int64] | None:
-        """Return nothing: the folders do not say who is in the pictures."""
-        return None
+        """Return the number of each copy's clean picture.
+
+        Without suffixes nothing: the folders do not say who is in the pictures.
+        """
+        return self._files[:, ROLES.index("clean")].copy() if self.suffixes else None
 
     def fingerprint(self) -> str:
         """Change with the names, the files' sizes and what is made of the pictures."""
-        made = f"paired {self._index.fingerprint} {self.size} {self.crop}"
+        copies = f" {tuple(self.suffixes)}" if self.suffixes else ""
+        made = f"paired {self._index.fingerprint} {self.size} {self.crop}{copies}"
         return hashlib.blake2b(made.encode(), digest_size=16).hexdigest()
 
     def _paths(self, index: int) -> list[str]:
@@ -104,6 +118,7 @@ class Paired:
         """Open every pair once; later starts trust a note in the cache, and single reads check."""
         from frx.progress import track
 
+        # Without the suffixes: only one choice of them fits the names of a folder.
         note = files.cache_folder() / "index" / f"{self._index.fingerprint}.paired"
         if note.exists():
             return
@@ -138,26 +153,39 @@ def _parts(name: str) -> tuple[str, str, str]:
     return "", "", name
 
 
-def _matched(index: FolderIndex) -> NDArray[np.int64]:
+def _check_suffixes(suffixes: tuple[str, ...]) -> None:
+    for number, suffix in enumerate(suffixes):
+        if not suffix:
+            raise ValueError('a suffix in suffixes is empty; for NAME_noisy it is "noisy"')
+        if suffix in suffixes[:number]:
+            raise ValueError(f"suffixes has {suffix!r} twice")
+
+
+def _matched(index: FolderIndex, suffixes: tuple[str, ...]) -> NDArray[np.int64]:
     """Return the file numbers of each sample, −1 for no mask; [sample, role]."""
     rows: dict[tuple[str, str], list[int]] = {}
     roles_of: dict[str, set[str]] = {}
-    twice = []
+    twice: set[str] = set()
+    sharing: set[str] = set()
     for number, name in enumerate(index):
         split, role, rest = _parts(name)
         if not role:
             continue
         roles_of.setdefault(split, set()).add(role)
-        row = rows.setdefault((split, str(PurePosixPath(rest).with_suffix(""))), [-1, -1, -1])
-        if row[ROLES.index(role)] >= 0:
-            twice.append(name)
-        row[ROLES.index(role)] = number
+        stem = str(PurePosixPath(rest).with_suffix(""))
+        has_copies = role == "clean" and bool(suffixes)
+        for key in [f"{stem}_{suffix}" for suffix in suffixes] if has_copies else [stem]:
+            row = rows.setdefault((split, key), [-1, -1, -1])
+            if row[ROLES.index(role)] >= 0:
+                (sharing if has_copies else twice).add(name)
+            row[ROLES.index(role)] = number
     if not rows:
         raise DataError(
             f"{shown(index.folder)} has no folders clean/ and corrupted/, neither itself nor in "
             "train/, val/ or test/"
         )
-    _refuse(index.folder, "pictures with a namesake of another suffix", twice)
+    _refuse(index.folder, "pictures with a namesake of another extension", twice)
+    _refuse(index.folder, "clean pictures whose copies would be another's too", sharing)
     for split, roles in roles_of.items():
         for role in ("clean", "corrupted"):
             if role not in roles:
@@ -170,16 +198,30 @@ def _matched(index: FolderIndex) -> NDArray[np.int64]:
             f"{shown(os.path.join(index.folder, lacking))} has no masks, but "
             f"{shown(os.path.join(index.folder, sorted(with_masks)[0]))} has"
         )
+    if suffixes:
+        _refuse(index.folder, "clean pictures that lack a damaged copy", _lacking(index, rows))
     wanted = 3 if with_masks else 2
     alone = [index[max(row)] for row in rows.values() if min(row[:wanted]) < 0]
     _refuse(
         index.folder,
-        "pictures without partners in all of clean/, corrupted/ and mask/"
-        if with_masks
-        else "pictures without a partner in clean/ or corrupted/",
+        (
+            "pictures without partners in all of clean/, corrupted/ and mask/"
+            if with_masks
+            else "pictures without a partner in clean/ or corrupted/"
+        )
+        + (f" by the suffixes {', '.join(suffixes)}" if suffixes else ""),
         alone,
     )
     return np.array(sorted(rows.values()), np.int64)
+
+
+def _lacking(index: FolderIndex, rows: Mapping[tuple[str, str], Sequence[int]]) -> list[str]:
+    """Return each clean picture with a copy missing, and which, by the names of the pictures."""
+    missing: dict[str, list[str]] = {}
+    for (_, key), (clean, corrupted, _) in rows.items():
+        if clean >= 0 and corrupted < 0:
+            missing.setdefault(index[clean], []).append(PurePosixPath(key).name)
+    return [f"{name} (has no {' and no '.join(copies)})" for name, copies in missing.items()]
 
 
 def _refuse(folder: Path, fault: str, names: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from attrs import Factory, define
-from torch import Tensor
 
+from frx.hooks.running_means import RunningMeans
 from frx.run import Run
 from frx.specs import hookimpl
 
@@ -23,8 +23,7 @@ class Log:
     """
 
     every_steps: int = 20
-    sums: dict[str, Tensor] = Factory(dict)
-    steps: int = 0
+    means: RunningMeans = Factory(RunningMeans)
     size: int = 0  # of the log, in bytes
 
     @hookimpl(tryfirst=True)
@@ -37,10 +36,8 @@ class Log:
     @hookimpl(tryfirst=True)
     def frx_step_end(self, run: Run) -> None:
         """Add the step's losses up."""
-        for name, value in run.log.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach()
-        self.steps += 1
-        if self.steps == self.every_steps:
+        self.means.add(run.log)
+        if self.means.steps == self.every_steps:
             self._write_training(run)
 
     @hookimpl(tryfirst=True)
@@ -50,16 +47,15 @@ class Log:
         self._write(run, "val", run.validation)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sums": self.sums, "steps": self.steps, "size": self.size}
+        return {"means": self.means.state_dict(), "size": self.size}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.sums, self.steps, self.size = state["sums"], state["steps"], state["size"]
+        self.means.load_state_dict(state["means"])
+        self.size = state["size"]
 
     def _write_training(self, run: Run) -> None:
-        if self.steps:
-            means = {name: total.item() / self.steps for name, total in self.sums.items()}
-            self._write(run, "train", means)
-        self.sums, self.steps = {}, 0
+        if self.means.steps:
+            self._write(run, "train", self.means.take())
 
     def _write(self, run: Run, kind: str, values: dict[str, float]) -> None:
         position = run.position

@@ -42,7 +42,7 @@ class ProgressBar:
         best = " (best so far)" if run.position.best_epoch == run.position.epoch else ""
         self.note = f"· val {run.validation['loss']:.5f}"
         terms = ", ".join(
-            f"{name} {value:.5f}" for name, value in run.validation.items() if name != "loss"
+            f"{name} {value:.4g}" for name, value in run.validation.items() if name != "loss"
         )
         say(f"  epoch {run.position.epoch}/{run.stage.epochs}: validation {terms}{best}")
 

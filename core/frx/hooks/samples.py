@@ -10,7 +10,7 @@ from attrs import define
 
 from frx import images
 from frx.data import batches
-from frx.grids import comparison
+from frx.grids import columns, comparison
 from frx.run import Run
 from frx.specs import hookimpl
 
@@ -19,7 +19,8 @@ from frx.specs import hookimpl
 class Samples:
     """A grid *damaged | restored | clean* of validation images, in `samples/`.
 
-    The images and their damage are the same every time, so one sees the network learn.
+    For a network that fills holes it is *original | masked | generated | composite*. The images
+    and their damage are the same every time, so one sees the network learn.
     """
 
     count: Annotated[int, Ge(1)] = 6
@@ -38,9 +39,7 @@ class Samples:
         rows = []
         for batch in batches(run.samples("val"), first, 1, run.device):
             if batch.size:
-                rows.append(
-                    (batch["degraded"], run.forward("model", batch)["image"], batch["clean"])
-                )
+                rows.append(columns(batch, run.forward("model", batch)))
         module.train()
-        grid = comparison([[*row] for row in rows], ("damaged", "restored", "clean"))
-        images.write(run.folder / "samples" / f"{run.stage.name}-{position.epoch:04}.png", grid)
+        path = run.folder / "samples" / f"{run.stage.name}-{position.epoch:04}.png"
+        images.write(path, comparison(rows))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from frx.build import call
+from frx.build import call, wants
+from frx.testing.batches import CLOSE, damaged_batch, described, noise_for
+from frx.testing.networks import (
+    check_gradients,
+    check_modes,
+    check_saving,
+    check_that_it_can_learn,
+)
 from frx.testing.promises import Promises
 
 SIZES = ((64, 64), (37, 53))  # height, width
-# Two ways of computing one thing may round differently; this is far below a level of 8 bits.
-CLOSE = 1e-4
 
 
 def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
@@ -31,31 +35,17 @@ def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
         AssertionError: says which promise of `frx.Model` is broken.
     """
     promises = Promises.made_by(model)
-    promises.kept(isinstance(model, nn.Module), "is not an nn.Module")
-    promises.kept(
-        any(p.requires_grad for p in model.parameters()), "has no parameter that could learn"
-    )
+    check_that_it_can_learn(promises, model)
     for height, width in SIZES:
-        data = _damaged_batch(height, width)
+        data = damaged_batch(height, width)
         del data["clean"]  # is not there when photographs are restored
-        with torch.no_grad():
-            outputs = _outputs(promises, model.eval(), data)
-            again = _outputs(promises, model, data)
-            promises.kept(
-                _largest_difference(outputs, again) == 0,
-                "gives two results for one input in evaluation mode",
-            )
-            if not getattr(model, "differs_in_training", False):
-                promises.kept(
-                    _largest_difference(outputs, _outputs(promises, model.train(), data)) < CLOSE,
-                    "gives other results in training mode than in evaluation mode; one with "
-                    "dropout or running statistics has to say differs_in_training = True",
-                )
-    _check_gradients(promises, model, data)
-    _check_saving(promises, model, other, data)
+        answer = partial(_outputs, promises, data)
+        check_modes(promises, model, answer)
+    check_gradients(promises, model, answer, "image")
+    check_saving(promises, model, other, answer)
 
 
-def _outputs(promises: Promises, model: nn.Module, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _outputs(promises: Promises, data: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     before = {name: tensor.clone() for name, tensor in data.items()}
     height, width = data["degraded"].shape[-2:]
     with promises.no_error(f"images of {width} × {height}"):
@@ -78,52 +68,12 @@ def _outputs(promises: Promises, model: nn.Module, data: Mapping[str, Tensor]) -
     return named
 
 
-def _check_gradients(promises: Promises, model: nn.Module, data: Mapping[str, Tensor]) -> None:
-    model.train().zero_grad()
-    outputs = _outputs(promises, model, data)
-    promises.kept(outputs["image"].requires_grad, "gives an image without gradients")
-    total = torch.zeros(())
-    for value in outputs.values():
-        if value.requires_grad:
-            total = total + (value.float() - 0.3).square().mean()
-    torch.autograd.backward(total)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            promises.kept(
-                parameter.grad is not None, f"has a parameter that gets no gradient: {name}"
-            )
-            assert parameter.grad is not None
-            promises.kept(
-                torch.isfinite(parameter.grad).all(), f"has a gradient that is not finite: {name}"
-            )
-
-
-@torch.no_grad()
-def _check_saving(
-    promises: Promises, model: nn.Module, other: nn.Module | None, data: Mapping[str, Tensor]
-) -> None:
-    expected = _outputs(promises, model.eval(), data)
-    with promises.no_error("saving its weights"):
-        raw = safetensors.torch.save({k: t.contiguous() for k, t in model.state_dict().items()})
-    fresh: Any = other
-    if fresh is None:
-        fresh = copy.deepcopy(model)
-        for tensor in fresh.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.add_(1)
-    with promises.no_error("loading its weights"):
-        fresh.load_state_dict(safetensors.torch.load(raw))
-    promises.kept(
-        _largest_difference(_outputs(promises, fresh.eval(), data), expected) < CLOSE,
-        "gives other results after its weights were saved and loaded: something it needs is not "
-        "in its state_dict",
-    )
-
-
 def check_loss(loss: Callable[..., Tensor]) -> None:
     """One finite number, least at equality, with a finite gradient to the restored image.
 
-    Also at equality itself, and where the mask marks nothing.
+    Also at equality itself, and where the mask marks nothing. One that asks for `region` also has
+    to be its mean over that: the value of the whole image where the region is everything, not less
+    where it is smaller, and 0 where it is empty.
 
     Raises:
         AssertionError: says which promise of `frx.Loss` is broken.
@@ -132,10 +82,9 @@ def check_loss(loss: Callable[..., Tensor]) -> None:
     if isinstance(loss, nn.Module):
         loss.requires_grad_(False).eval()
     for (height, width), mask in zip(SIZES, (1, 0), strict=True):
-        data = _damaged_batch(height, width)
+        data = damaged_batch(height, width)
         data["mask"] *= mask
-        noise = torch.randn(data["clean"].shape, generator=torch.Generator().manual_seed(3))
-        noisy = (data["clean"] + 0.1 * noise).clamp(0, 1)
+        noisy = (data["clean"] + 0.1 * noise_for(data["clean"])).clamp(0, 1)
         least, _ = _value(promises, loss, data, data["clean"], "an image that is already clean")
         value, gradient = _value(promises, loss, data, noisy, f"images of {width} × {height}")
         promises.kept(
@@ -146,6 +95,51 @@ def check_loss(loss: Callable[..., Tensor]) -> None:
             promises.kept(
                 gradient.abs().max() > 0, "does not change with the restored image: no gradient"
             )
+            if wants(loss, "region"):
+                _check_region_of_loss(promises, loss, data, noisy, value)
+
+
+def _check_region_of_loss(
+    promises: Promises,
+    loss: Callable[..., Tensor],
+    data: Mapping[str, Tensor],
+    noisy: Tensor,
+    whole: float,
+) -> None:
+    """A mean over the region: of all, of each half, of nothing."""
+
+    def within(region: Tensor, restored: Tensor, given: str) -> tuple[float, Tensor]:
+        return _value(promises, loss, {**data, "region": region}, restored, given)
+
+    half = data["mask"]
+    everything, _ = within(torch.ones_like(half), noisy, "a region that is everything")
+    promises.kept(
+        math.isclose(everything, whole, rel_tol=1e-3, abs_tol=CLOSE),
+        f"is {everything:.4g} where the region is everything, but {whole:.4g} without a region",
+    )
+    halves = []
+    for region in (half, 1 - half):
+        value, _ = within(region, noisy, "a region that is half of the image")
+        for elsewhere in (data["clean"], noisy):
+            restored = torch.where(region > 0, data["clean"], elsewhere)
+            least, _ = within(region, restored, "a region that is already clean")
+            promises.kept(
+                least <= value,
+                f"is {least:.4g} where restored equals clean within the region, but {value:.4g} "
+                "where it is noisy",
+            )
+        halves.append(value)
+    of_half = sum(halves) / 2
+    promises.kept(
+        abs(of_half) >= 0.75 * abs(whole),
+        f"shrinks with its region, from {whole:.4g} to {of_half:.4g} for half of the image; it has "
+        "to be a mean over the region",
+    )
+    nothing, gradient = within(torch.zeros_like(half), noisy, "an empty region")
+    promises.kept(
+        nothing == 0 and not gradient.any(),
+        f"is {nothing:.4g} for an empty region; it has to be 0, with a gradient of 0",
+    )
 
 
 def _value(
@@ -164,7 +158,7 @@ def _value(
         given = f"{given}, with an empty mask"
     promises.kept(
         isinstance(value, Tensor) and value.shape == (),
-        f"has to return one number, a tensor of shape [], not {_described(value)}",
+        f"has to return one number, a tensor of shape [], not {described(value)}",
     )
     promises.kept(torch.isfinite(value), f"is {value.item():.4g} for {given}; it has to be finite")
     promises.kept(torch.equal(before, data["clean"]), "changes its input")
@@ -192,9 +186,9 @@ def check_metric(metric: Callable[..., Tensor]) -> None:
         isinstance(protocol, str) and protocol.strip(),
         "has no protocol: the range, window, network, … that its numbers depend on",
     )
-    data = _damaged_batch(*SIZES[0])
+    data = damaged_batch(*SIZES[0])
     clean = data["clean"]
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
+    noise = noise_for(clean)
     scores = [
         _scores(promises, metric, {**data, "restored": (clean + amount * noise).clamp(0, 1)})
         for amount in (0, 0.02, 0.2)
@@ -211,13 +205,13 @@ def check_metric(metric: Callable[..., Tensor]) -> None:
         torch.allclose(alone, scores[2][:1], rtol=1e-3, atol=CLOSE),
         "scores an image otherwise alone than in a batch",
     )
-    odd = _damaged_batch(*SIZES[1])
+    odd = damaged_batch(*SIZES[1])
     _scores(promises, metric, {**odd, "restored": odd["degraded"]})
-    if _asks_for_region(metric):
-        _check_region(promises, metric, bad, scores[2])
+    if wants(metric, "region"):
+        _check_region_of_metric(promises, metric, bad, scores[2])
 
 
-def _check_region(
+def _check_region_of_metric(
     promises: Promises, metric: Callable[..., Tensor], data: Mapping[str, Tensor], whole: Tensor
 ) -> None:
     everything = torch.ones_like(data["mask"])
@@ -246,37 +240,10 @@ def _scores(
     count = len(data["clean"])
     promises.kept(
         isinstance(found, Tensor) and found.shape == (count,),
-        f"has to return one number an image, [{count}] here, not {_described(found)}",
+        f"has to return one number an image, [{count}] here, not {described(found)}",
     )
     promises.kept(
         "region" in data or torch.isfinite(found).all(), "gives a score that is not finite"
     )
     scores: Tensor = found
     return scores
-
-
-def _asks_for_region(metric: Callable[..., Tensor]) -> bool:
-    from frx.evaluate import NamedMetric
-
-    return NamedMetric("", metric).by_region
-
-
-def _damaged_batch(height: int, width: int) -> dict[str, Tensor]:
-    """What a batch has: clean, degraded [2, 3, H, W] and mask [2, 1, H, W], half of it marked."""
-    generator = torch.Generator().manual_seed(height * width)
-    coarse = torch.rand(2, 3, 8, 8, generator=generator)
-    clean = F.interpolate(coarse, size=(height, width), mode="bilinear").mul(0.8).add(0.1)
-    noise = torch.randn(clean.shape, generator=generator)
-    mask = torch.zeros(2, 1, height, width)
-    mask[..., width // 2 :] = 1
-    return {"clean": clean, "degraded": (clean + 0.1 * noise).clamp(0, 1), "mask": mask}
-
-
-def _largest_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
-    if set(one) != set(other):
-        return float("inf")
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
-
-
-def _described(value: Any) -> str:
-    return f"[{', '.join(map(str, value.shape))}]" if isinstance(value, Tensor) else repr(value)

@@ -1,0 +1,74 @@
+"""Torn-off and stained parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import attrs
+import cv2
+import numpy as np
+from annotated_types import Ge, Len
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from frx.specs import Picture
+
+Fill = Literal["black", "white", "noise"]
+
+
+@attrs.frozen(kw_only=True)
+class Polygons:
+    """Covers parts with irregular polygons, black, white or noise; the mask marks them.
+
+    Each of `count` polygons has its centre on any pixel of the picture, a number of corners from
+    `vertices` (both ends included) at growing angles around it and at 0.3 to 1 times its largest
+    distance from it, and is as wide or as high (whichever is more) as a number from `across_px`.
+    Those pixels are of a picture whose shorter side has `at_size_px`; on any other all polygons
+    grow or shrink in proportion. What lies outside the picture is cut off.
+
+    Ranges (low, high) are drawn from uniformly for each polygon, as is the fill out of `fills`;
+    "noise" is an independent, uniform level for every pixel and channel. Later polygons cover
+    earlier ones.
+    """
+
+    count: Annotated[int, Ge(1)] = 3
+    vertices: tuple[int, int] = (6, 10)
+    across_px: tuple[float, float] = (80, 200)
+    at_size_px: Annotated[int, Ge(1)] = 512
+    fills: Annotated[list[Fill], Len(1)] = attrs.field(factory=lambda: ["black", "white", "noise"])
+
+    def __attrs_post_init__(self) -> None:
+        for name, least in (("vertices", 3), ("across_px", 1)):
+            low, high = getattr(self, name)
+            if not least <= low <= high:
+                raise ValueError(
+                    f"{name} is ({low}, {high}); it has to hold {least} <= low <= high"
+                )
+
+    def __call__(self, image: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
+        """Return the image with the polygons on it [H, W, 3] and their mask [H, W]."""
+        height, width = image.shape[:2]
+        damaged, mask = image.copy(), np.zeros((height, width), np.uint8)
+        for _ in range(self.count):
+            polygon = np.zeros_like(mask)
+            cv2.fillPoly(polygon, [self._corners(height, width, rng)], 255)
+            inside = polygon > 0
+            match self.fills[rng.integers(len(self.fills))]:
+                case "black":
+                    damaged[inside] = 0
+                case "white":
+                    damaged[inside] = 255
+                case "noise":
+                    damaged[inside] = rng.integers(0, 256, (inside.sum(), 3), np.uint8)
+            mask |= polygon
+        return damaged, mask
+
+    def _corners(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.int32]:
+        """The corners (x, y) of one polygon, to the nearest pixel."""
+        number = int(rng.integers(*self.vertices, endpoint=True))
+        # One corner in each of `number` equal sectors, so that no polygon is a mere sliver.
+        angles = (np.arange(number) + rng.random(number)) * 2 * np.pi / number
+        arms = rng.uniform(0.3, 1, (number, 1)) * np.stack([np.cos(angles), np.sin(angles)], 1)
+        across = rng.uniform(*self.across_px) * min(height, width) / self.at_size_px
+        arms *= across / np.ptp(arms, axis=0).max()
+        return np.asarray(np.rint(rng.integers((width, height)) + arms), np.int32)
