@@ -1,9 +1,10 @@
 """Score classical fills beside a trained network, on the same holes of the same photographs.
 
-    python benchmarks/inpainting_fills.py runs/inpaint_gan
+    python benchmarks/inpainting_fills.py runs/inpaint_gan [KEY=VALUE …]
 
 Prints mean PSNR and SSIM inside the holes and over whole pictures, on the run's test set: of the
-grey fill that the network is given, of OpenCV's Telea and Navier-Stokes fills, of the network.
+grey fill that the network is given, of OpenCV's Telea and Navier-Stokes fills, of the network. A
+key changes the run's recipe, such as degradations.square_hole.count=1.
 """
 
 import sys
@@ -22,9 +23,9 @@ from frx.grids import to_pixels
 from frx.model_folder import Restorer
 from frx.recipe import load
 
-RADIUS_PX = 3
 Picture = NDArray[np.uint8]
 CPU = torch.device("cpu")
+RADIUS_PX = 3
 
 
 def filled(method: int) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
@@ -43,7 +44,7 @@ def filled(method: int) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    recipe = load(folder / "recipe.toml")
+    recipe = load(folder / "recipe.toml", overrides=sys.argv[2:])
     test = open_sets(recipe, lambda use: use.build())["test"]
     samples = Samples(test, recipe.seed, [use.build() for use in recipe.degradations])
     metrics = NamedMetric.build(recipe.metrics, CPU)

@@ -56,7 +56,7 @@ def test_the_first_command_runs_as_it_stands_only_smaller(
 ) -> None:
     first = next(shlex.split(c) for c in COMMANDS if c.startswith("frx run"))
     monkeypatch.chdir(ROOT)
-    smaller = ("data.count=20", "stages.train.epochs=1", f"--out={tmp_path / 'run'}")
+    smaller = ("data.count=20", "stages.gan.epochs=1", f"--out={tmp_path / 'run'}")
     code, out, err = frx(*first[1:], "--set", smaller[0], "--set", smaller[1], smaller[2])
     assert code == 0, err
     assert "psnr" in out
@@ -86,7 +86,7 @@ def test_its_plugin_is_one_file_and_one_line(tmp_path: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[frx.losses]\n{name} = {target}\n")
     recipe = tmp_path / "my_first.toml"
-    recipe.write_text(block("toml").replace('use = "l1"', f'use = "{name}"\n  eps = 0.01'))
+    recipe.write_text(block("toml").replace('use = "l1"', f'use = "{name}", eps = 0.01'))
     small = ["data.count=20", "data.size=24", "model.width=4", "stages.train.epochs=1"]
     words = [word for setting in small for word in ("--set", setting)]
     result = subprocess.run(

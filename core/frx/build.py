@@ -262,7 +262,9 @@ def _structure_use(
 
 # What costs little to make is made once while the recipe is read, so that a component's own
 # objections (low above high) come with all other mistakes.
-TRIED = frozenset({"adversarial_loss", "augmentation", "degradation", "hook", "optimizer", "schedule"})
+TRIED = frozenset(
+    {"adversarial_loss", "augmentation", "degradation", "hook", "optimizer", "schedule"}
+)
 
 
 def _try(use: Use) -> None:

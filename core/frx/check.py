@@ -58,6 +58,14 @@ def check(recipe: Recipe, device: torch.device) -> None:
         judged = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
         console.print(f"one of val, untrained: {judged or 'no [[metrics]] to score with'}")
         console.print(_memory_text(run, one, modules.values()))
+        if not whole["mask"].any():
+            idle += [
+                f"stage {stage.name}: loss {term.label} never acts: its region is the marked "
+                "damage, and none is marked"
+                for stage in recipe.stages
+                for term in stage.losses
+                if term.region is not None
+            ]
         for warning in idle:
             console.print(f"warning: {warning}", style="yellow")
     console.print(f"{recipe.name}: nothing wrong", style="green")

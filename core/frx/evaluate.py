@@ -87,9 +87,9 @@ class SetScores:
         return sum(values) / len(values) if values else math.nan
 
     def means(self, what: str) -> dict[str, float]:
-        """The mean of each metric over whole images and over damage, where there is any."""
+        """The mean of each metric by region, such as "ssim damaged"; not over what was whole."""
         named = {
-            f"{metric} {region}".removesuffix(" whole"): self.mean(metric, region, what)
+            f"{metric} {region}": self.mean(metric, region, what)
             for metric, region, _ in self.values
             if region != "undamaged"
         }

@@ -202,10 +202,10 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
                     "but not with the same bytes as without a break"
                 )
         run.load(parts["state"], parts.get("best"))
-        say(
-            f"{run.folder}: goes on in stage {run.stage.name}, "
-            f"epoch {run.position.epoch + 1}/{run.stage.epochs}, step {run.step}"
-        )
+        position, stage = run.position, run.stage
+        done = position.stop or position.epoch == stage.epochs
+        where = "after its end" if done else f"epoch {position.epoch + 1}/{stage.epochs}"
+        say(f"{run.folder}: goes on in stage {stage.name}, {where}, step {run.step}")
     record = {"seconds": record.get("seconds", 0.0), "finished": False, **now}
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
     return record

@@ -36,7 +36,6 @@ def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "images": of_set["images"],
             "metric": metric,
             "arrow": "↑" if found["higher_is_better"] else "↓",
-            "protocol": found["protocol"],
             "region": region,
             **{column: found[region][column] for column in COLUMNS},
         }
@@ -56,7 +55,7 @@ def print_scores(summary: Mapping[str, Any]) -> None:
         table.add_column(column, justify="right")
     for row in score_rows(summary):
         numbers = [f"{row['input']:.4g}", f"{row['restored']:.4g}", f"{row['gain']:+.3g}"]
-        style = "green" if row["gain"] > 0 else "red"
+        style = "green" if row["gain"] > 0 else "red" if row["gain"] < 0 else "default"
         table.add_row(
             row["set"],
             str(row["images"]),
@@ -84,6 +83,11 @@ def write(
         record=record,
         trained=duration(record["seconds"]),
         rows=score_rows(summary),
+        protocols={
+            metric: found["protocol"]
+            for of_set in summary["sets"].values()
+            for metric, found in of_set["metrics"].items()
+        },
         columns=COLUMNS,
         pictures=pictures,
         curves=_embedded(curves) if curves.exists() else None,

@@ -292,8 +292,8 @@ def _train_epoch(run: Run) -> None:
 def validate(run: Run) -> dict[str, float]:
     """Means over the images of "val": each loss term, "loss", their sum, and each metric.
 
-    A metric that can be limited to a region is there as "ssim" and, for marked damage, as
-    "ssim damaged".
+    A metric is there with its region, "ssim whole" and, where damage is marked, "ssim damaged":
+    the label of a loss, of which there may be one of the same name, has none.
     """
     module = run.networks["model"].module.eval()
     totals: dict[str, Tensor] = {}

@@ -83,7 +83,10 @@ class Loss(Protocol):
     """What training makes small."""
 
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
-        """Return one number, differentiable, least where `restored` equals `clean`."""
+        """Return one number, differentiable, least where `restored` equals `clean`.
+
+        One that asks for `region` [B, 1, H, W] can be limited to it by a recipe.
+        """
 
 
 class Discriminator(Protocol):

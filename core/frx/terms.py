@@ -18,13 +18,12 @@ from frx.regions import grown
 class Term:
     """weight · loss(outputs[on], batch[target]); other data a loss asks for come by name."""
 
-    label: str
+    table: LossTerm
     loss: Callable[..., Tensor]
-    on: str
-    target: str
-    weight: float
-    region: str | None = None
-    ring_px: int = 0
+
+    @property
+    def label(self) -> str:
+        return self.table.label
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The weighted loss of one batch.
@@ -32,15 +31,28 @@ class Term:
         Raises:
             RecipeError: the model has no such output, or the batch no such target.
         """
-        for kind, name, there in (("on", self.on, outputs), ("target", self.target, batch)):
-            if name not in there:
-                listed = ", ".join(sorted(there))
-                raise RecipeError(f"loss {self.label}: {kind} = {name!r} is not there ({listed})")
-        data = {**batch, "restored": outputs[self.on], "clean": batch[self.target]}
-        if self.region is not None:
-            data["region"] = grown(batch[self.region], self.ring_px)
+        table, label = self.table, f"loss {self.label}"
+        data = {
+            **batch,
+            "restored": chosen(outputs, label, "on", table.on),
+            "clean": chosen(batch, label, "target", table.target),
+        }
+        if table.region is not None:
+            data["region"] = grown(batch[table.region], table.ring_px)
         value: Tensor = call(self.loss, data)
-        return self.weight * value
+        return table.weight * value
+
+
+def chosen(tensors: Mapping[str, Tensor], who: str, key: str, name: str) -> Tensor:
+    """The tensor that a recipe names.
+
+    Raises:
+        RecipeError: it is not there; says which are.
+    """
+    if name not in tensors:
+        listed = ", ".join(sorted(tensors))
+        raise RecipeError(f"{who}: {key} = {name!r} is not there ({listed})")
+    return tensors[name]
 
 
 @define(eq=False)
@@ -61,11 +73,7 @@ class Terms:
                 raise RecipeError(
                     f"loss {term.label}: cannot be limited to a region, as it does not ask for one"
                 )
-            built.append(
-                Term(
-                    term.label, loss, term.on, term.target, term.weight, term.region, term.ring_px
-                )
-            )
+            built.append(Term(term, loss))
         return cls(built)
 
     def __call__(

@@ -138,7 +138,7 @@ def test_each_network_learns_from_its_own_loss_alone(recipe: Recipe, tmp_path: P
     assert all(map(torch.equal, before[0], model.parameters()))
     assert not any(map(torch.equal, before[1], judge.parameters()))
     after = [p.detach().clone() for p in judge.parameters()]
-    trainer._train_generator(run, batch, outputs)
+    trainer._train_generator(run, batch, outputs, outputs["image"])
     assert all(map(torch.equal, after, judge.parameters()))
     assert all(p.grad is None and p.requires_grad for p in judge.parameters())
 
@@ -229,7 +229,9 @@ def test_r1_is_half_gamma_times_the_squared_gradient_at_real_pictures() -> None:
     logged = trainer.step(bench, pictures(clean=0.6, degraded=0.1))  # type: ignore[arg-type]
     # Each logit's gradient is 20 / 3 for three values; logits do not share values.
     assert logged["r1"].item() == pytest.approx(10 / 2 * 16 * 16 * 3 * (20 / 3) ** 2)
-    (slope,) = torch.autograd.grad(trainer._penalty(pictures(0.6, 0.1)), trainer.discriminator.slope)
+    (slope,) = torch.autograd.grad(
+        trainer._penalty(pictures(0.6, 0.1)), trainer.discriminator.slope
+    )
     assert slope.item() == pytest.approx(10 / 2 * 16 * 16 * 3 * 2 * 20 / 9)
 
 
@@ -323,7 +325,9 @@ def test_a_second_adversarial_stage_goes_on_with_the_discriminator(
     recipe_file: Path, tmp_path: Path
 ) -> None:
     second = TINY[TINY.index('[[stages]]\nname = "gan"') : TINY.index("[[metrics]]")]
-    recipe_file.write_text(TINY.replace("[[metrics]]", second.replace('"gan"', '"more"') + "[[metrics]]"))
+    recipe_file.write_text(
+        TINY.replace("[[metrics]]", second.replace('"gan"', '"more"') + "[[metrics]]")
+    )
     run = at_stage(load(recipe_file), 1, tmp_path)
     with torch.no_grad():
         for parameter in run.networks["discriminator"].module.parameters():
@@ -345,7 +349,7 @@ def test_a_run_leaves_both_networks_a_line_a_stage_and_hole_scores(
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     last = lines[-1]
     assert last["kind"] == "val"
-    assert {"psnr", "psnr damaged", "l1", "loss"} <= last.keys()
+    assert {"psnr whole", "psnr damaged", "l1", "loss"} <= last.keys()
     assert last["loss"] == last["l1"]  # metrics are no part of it
     trained = [line for line in lines if line["kind"] == "train" and line["stage"] == "gan"]
     assert all({"adversarial", "discriminator", "l1"} <= line.keys() for line in trained)
@@ -380,7 +384,8 @@ def test_pixels_outside_the_hole_are_the_inputs_bit_for_bit_in_every_picture(
 
 def test_the_input_of_a_hole_is_scored_inside_and_outside(recipe: Recipe, tmp_path: Path) -> None:
     experiment.run(recipe, tmp_path / "run", CPU)
-    psnr = json.loads((tmp_path / "run/scores.json").read_bytes())["sets"]["test"]["metrics"]["psnr"]
+    sets = json.loads((tmp_path / "run/scores.json").read_bytes())["sets"]
+    psnr = sets["test"]["metrics"]["psnr"]
     assert psnr["undamaged"] == {"input": 100.0, "restored": 100.0, "gain": 0.0}
     assert psnr["damaged"]["input"] < psnr["whole"]["input"]
 

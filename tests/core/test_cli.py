@@ -103,6 +103,32 @@ def test_check_shows_what_would_happen_and_trains_nothing(frx, tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
+def test_check_names_what_never_acts_in_the_old_photo_recipe(frx) -> None:
+    path = Path(__file__).parents[2] / "recipes" / "old_photo_gan.toml"
+    small = ("data.count=20", "data.size=32", "model.levels=3", "model.width=4")
+    code, out, _ = frx("check", str(path), *(word for key in small for word in ("--set", key)))
+    assert code == 0
+    flat = " ".join(out.split())
+    for said in (
+        "stage pretrain: schedule step never acts: it steps every 15 epochs in a stage of 10",
+        "stage pretrain: hook early_stopping never acts: it waits for 10 validations",
+        "stage gan: schedule step never acts: it steps every 25 epochs in a stage of 10",
+        "stage gan: generator_cadence never acts: it begins after epoch 10 of 10",
+    ):
+        assert said in flat
+    assert "network discriminator" in flat
+    assert "10 × 4 × 4" in flat  # 90 % of 18 pictures, in batches of 4
+    assert "10 × 2 × 8" in flat  # 80 % of them, in batches of 8
+
+
+def test_check_says_that_a_region_is_empty_where_no_damage_is_marked(frx) -> None:
+    code, out, _ = frx("check", "tiny.toml", "--set", 'stages.train.losses.l1.region="mask"')
+    assert code == 0
+    assert "loss l1 never acts: its region is the marked damage, and none is marked" in " ".join(
+        out.split()
+    )
+
+
 def test_check_finds_a_folder_that_is_not_there(frx) -> None:
     code, _, err = frx("check", "tiny.toml", "--set", "data.use=folder", "--set", "data.path=nope")
     assert code == 3

@@ -14,7 +14,7 @@ from frx.build import call
 from frx.regions import grown, mean_over
 from frx.run import Position, Run
 from frx.specs import AdversarialLoss, Discriminator
-from frx.terms import Terms
+from frx.terms import Terms, chosen
 
 # So near to a value that a discriminator has stayed there, on a scale on which 0 is a
 # discriminator that is always right, and 1 one that cannot tell.
@@ -34,7 +34,7 @@ class Cadence:
 
 
 class Adversarial:
-    """A generator that learns to pass for real, against a discriminator that learns to tell.
+    """A generator learns to pass for real, against a discriminator that learns to tell.
 
     The model is the generator: it learns from the stage's loss terms and, weighted, from the
     verdict on its output `on`, with gradients through the discriminator (arXiv 1406.2661).
@@ -92,11 +92,12 @@ class Adversarial:
         learns = self.generator_cadence.is_due(run.position)
         with torch.set_grad_enabled(learns):
             outputs = run.forward("model", batch)
-        logged = {}
+        made = chosen(outputs, "trainer adversarial", "on", self.on)
+        logged: dict[str, Tensor] = {}
         if self.discriminator_cadence.is_due(run.position):
-            logged |= self._train_discriminator(run, batch, outputs[self.on].detach())
+            logged |= self._train_discriminator(run, batch, made.detach())
         if learns:
-            logged |= self._train_generator(run, batch, outputs)
+            logged |= self._train_generator(run, batch, outputs, made)
         return logged
 
     def _train_discriminator(
@@ -116,11 +117,15 @@ class Adversarial:
         return logged
 
     def _train_generator(
-        self, run: Run, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
+        self,
+        run: Run,
+        batch: Mapping[str, Tensor],
+        outputs: Mapping[str, Tensor],
+        made: Tensor,
     ) -> dict[str, Tensor]:
         losses = self.losses(outputs, batch)
         with _not_learning(self.discriminator):
-            verdict = self.game.generator(self._judge(run, batch, outputs[self.on]))
+            verdict = self.game.generator(self._judge(run, batch, made))
             losses["adversarial"] = self.weight * self._mean(verdict, batch)
             run.update("model", sum(losses.values(), start=batch["clean"].new_zeros(())))
         return losses
@@ -169,12 +174,11 @@ class Adversarial:
 
     def never_acts(self, epochs: int) -> Iterator[str]:
         """Say which cadence begins too late for a stage of so many epochs."""
-        cadences = {"generator": self.generator_cadence, "discriminator": self.discriminator_cadence}
-        for name, cadence in cadences.items():
+        for name in ("generator_cadence", "discriminator_cadence"):
+            cadence: Cadence = getattr(self, name)
             if cadence.every_batches > 1 and cadence.after_epoch >= epochs:
                 yield (
-                    f"{name}_cadence never acts: it begins after epoch {cadence.after_epoch} "
-                    f"of {epochs}"
+                    f"{name} never acts: it begins after epoch {cadence.after_epoch} of {epochs}"
                 )
 
 

@@ -18,7 +18,7 @@ Fill = Literal["black", "white", "noise"]
 
 @attrs.frozen(kw_only=True)
 class Polygons:
-    """Covers parts with irregular polygons, black, white or noise; the mask marks them.
+    """Covers parts with polygons, black, white or noise; the mask marks them.
 
     Each of `count` polygons has its centre on any pixel of the picture, a number of corners from
     `vertices` (both ends included) at growing angles around it and at 0.3 to 1 times its largest
