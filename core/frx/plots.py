@@ -35,21 +35,28 @@ def draw_curves(log: Path, out: Path) -> None:
 
 
 _NOT_A_VALUE = {"kind", "stage", "step", "epoch"}
+_STYLES: dict[str, dict[str, Any]] = {
+    "train": {"color": "C0", "linewidth": 1},
+    "val": {"color": "C1", "marker": "o", "markersize": 3},
+}
 
 
 def _draw_panel(panel: Any, lines: list[dict[str, Any]], label: str) -> None:
-    for kind, style in (("train", {"linewidth": 1}), ("val", {"marker": "o", "markersize": 3})):
-        points = [(line["step"], line[label]) for line in lines if _has(line, kind, label)]
-        if points:
-            panel.plot(*zip(*points, strict=True), label=kind, **style)
-    stages = [line["stage"] for line in lines]
-    for number in range(1, len(lines)):
-        if stages[number] != stages[number - 1]:
-            panel.axvline(lines[number - 1]["step"], color="0.7", linestyle="--")
+    stages = list(dict.fromkeys(line["stage"] for line in lines))
+    for kind, style in _STYLES.items():
+        named = kind
+        for stage in stages:  # a line each: the same loss may weigh otherwise in the next
+            points = [
+                (line["step"], line[label])
+                for line in lines
+                if line["stage"] == stage and line["kind"] == kind and label in line
+            ]
+            if points:
+                panel.plot(*zip(*points, strict=True), label=named, **style)
+                named = "_"  # once in the legend
+    for stage in stages[:-1]:
+        last = max(line["step"] for line in lines if line["stage"] == stage)
+        panel.axvline(last, color="0.7", linestyle="--")
     panel.set(xlabel="step", title=label)
     panel.grid(alpha=0.3)
     panel.legend()
-
-
-def _has(line: dict[str, Any], kind: str, label: str) -> bool:
-    return line["kind"] == kind and label in line

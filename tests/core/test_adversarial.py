@@ -425,7 +425,7 @@ def test_what_concerns_the_trainer(game: Vanilla, loss: float, said: str | None)
     assert (found is None) if said is None else (found is not None and said in found)
 
 
-def test_the_watch_waits_until_it_has_been_so_for_long_and_says_it_once() -> None:
+def test_the_watch_waits_until_it_has_been_so_for_long_and_says_when_it_is_over() -> None:
     trainer, _ = adversarial()
 
     run: Any = SimpleNamespace(
@@ -437,10 +437,10 @@ def test_the_watch_waits_until_it_has_been_so_for_long_and_says_it_once() -> Non
             run.step += 1
             run.log = {"discriminator": torch.tensor(loss)}
             watch.frx_step_end(run)
-    assert [warning.partition(":")[0] for warning in run.warnings] == [
-        "stage gan, for 10 steps up to 25",
-        "stage gan, for 10 steps up to 60",
-    ]
+    first, second = run.warnings
+    assert first.startswith("stage gan, for 10 steps up to 25: the discriminator cannot tell")
+    assert first.endswith("; over by step 50")
+    assert second.startswith("stage gan, for 10 steps up to 60: the discriminator wins outright")
 
 
 # What a stage validates on ----------------------------------------------------------------------

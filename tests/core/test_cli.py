@@ -103,6 +103,17 @@ def test_check_shows_what_would_happen_and_trains_nothing(frx, tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
+def test_show_writes_kinds_and_tables_among_the_options_as_a_recipe_has_them(frx) -> None:
+    code, out, _ = frx("show", "trainer", "adversarial")
+    assert code == 0
+    lines = {words[0]: " ".join(words[1:]) for line in out.splitlines() if (words := line.split())}
+    assert lines["discriminator"] == "discriminator required"
+    assert lines["generator_cadence"] == (
+        "{ every_batches: int, at least 1; after_epoch: int, at least 0 } "
+        "= { every_batches = 1, after_epoch = 0 }"
+    )
+
+
 def test_check_names_what_never_acts_in_the_old_photo_recipe(frx) -> None:
     path = Path(__file__).parents[2] / "recipes" / "old_photo_gan.toml"
     small = ("data.count=20", "data.size=32", "model.levels=3", "model.width=4")

@@ -18,7 +18,7 @@ class Watch:
 
     A trainer may have a method `concern(means)`, which says in a sentence what is wrong, given the
     mean losses of `window_steps` batches. What it says `windows` times in a row is said on the
-    terminal and kept in `run.warnings`, for the report; once, until it stops being so.
+    terminal and kept in `run.warnings`, for the report; so is when it is over.
     """
 
     window_steps: int = 100
@@ -42,8 +42,12 @@ class Watch:
         if self.means.steps < self.window_steps:
             return
         sentence = concern(self.means.take())
+        warned = self.concerned >= self.windows
         self.concerned = self.concerned + 1 if sentence else 0
-        if self.concerned == self.windows:
+        if warned and not sentence:
+            run.warnings[-1] += f"; over by step {run.step}"
+            say(f"  stage {run.stage.name}: that is over by step {run.step}")
+        elif self.concerned == self.windows:
             steps = self.windows * self.window_steps
             warning = f"stage {run.stage.name}, for {steps} steps up to {run.step}: {sentence}"
             run.warnings.append(warning)
