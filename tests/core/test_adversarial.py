@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -268,28 +267,12 @@ def test_cadences_say_who_learns_when() -> None:
 # Whole runs -------------------------------------------------------------------------------------
 
 
-def bytes_of(folder: Path) -> dict[str, Any]:
-    generations = json.loads((folder / "checkpoints/manifest.json").read_bytes())["generations"]
-    return {
-        "model": (folder / "model/model.safetensors").read_bytes(),
-        "discriminator": (folder / "model/discriminator.safetensors").read_bytes(),
-        "log": (folder / "log.jsonl").read_text(),
-        "state": {name: part["sha256"] for name, part in generations[-1]["parts"].items()},
-    }
-
-
-class StopAfter:
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    @property
-    def number(self) -> int | None:
-        self.steps -= 1
-        return signal.SIGTERM if self.steps < 0 else None
-
-
 def test_stopped_in_either_stage_and_continued_the_bytes_are_the_same(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bytes_of: Any,
+    stop_after: Any,
 ) -> None:
     """Both networks, both optimisers, running statistics, the watch: all of it."""
     experiment.run(recipe, tmp_path / "whole", CPU)
@@ -297,7 +280,7 @@ def test_stopped_in_either_stage_and_continued_the_bytes_are_the_same(
     for steps in (3, 8, 10, 14):  # in stage one, at its end, in both epochs of stage two
         broken = tmp_path / f"broken-{steps}"
         with monkeypatch.context() as patch:
-            patch.setattr(experiment, "Interruption", lambda steps=steps: StopAfter(steps))
+            stop_after(patch, steps)
             with pytest.raises(Interrupted):
                 experiment.run(recipe, broken, CPU)
         experiment.run(recipe, broken, CPU)

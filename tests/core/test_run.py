@@ -2,11 +2,11 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -83,35 +83,6 @@ def recipe(recipe_file: Path) -> Recipe:
 CPU = torch.device("cpu")
 
 
-def bytes_of(folder: Path) -> dict[str, object]:
-    """All that a break must not change."""
-    checkpoint = json.loads((folder / "checkpoints" / "manifest.json").read_bytes())
-    last = checkpoint["generations"][-1]
-    return {
-        "model": (folder / "model" / "model.safetensors").read_bytes(),
-        "log": (folder / "log.jsonl").read_text(),
-        "scores": (folder / "scores.json").read_text(),
-        "csv": (folder / "scores.csv").read_text(),
-        "checkpoint": {name: part["sha256"] for name, part in last["parts"].items()},
-    }
-
-
-class StopAfter:
-    """A signal that comes after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    @property
-    def number(self) -> int | None:
-        self.steps -= 1
-        return signal.SIGTERM if self.steps < 0 else None
-
-
-def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    monkeypatch.setattr(experiment, "Interruption", lambda: StopAfter(steps))
-
-
 def test_a_run_leaves_all_that_is_promised(recipe: Recipe, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     experiment.run(recipe, folder, CPU)
@@ -143,7 +114,12 @@ def test_a_run_leaves_all_that_is_promised(recipe: Recipe, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("steps", [1, 4, 5, 9, 13])
 def test_stopped_anywhere_and_continued_the_bytes_are_the_same(
-    steps: int, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    steps: int,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bytes_of: Any,
+    stop_after: Any,
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     experiment.run(recipe, whole, CPU)
@@ -158,7 +134,7 @@ def test_stopped_anywhere_and_continued_the_bytes_are_the_same(
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_changes_no_byte(
-    workers: int, recipe_file: Path, tmp_path: Path
+    workers: int, recipe_file: Path, tmp_path: Path, bytes_of: Any
 ) -> None:
     torch.set_num_threads(1)
     hashes = []
@@ -205,7 +181,7 @@ def test_another_recipe_in_the_folder_is_refused_with_the_difference(
 
 
 def test_changed_data_are_noticed_on_resume(
-    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: Any
 ) -> None:
     from frx import images
     from frx.datasets.synthetic_faces import SyntheticFaces
@@ -230,6 +206,8 @@ def test_a_damaged_checkpoint_costs_one_generation_not_the_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    bytes_of: Any,
+    stop_after: Any,
 ) -> None:
     experiment.run(recipe, tmp_path / "whole", CPU)
     with monkeypatch.context() as patch:
@@ -272,7 +250,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights(
 
 
 def test_killed_at_random_instants_the_bytes_are_the_same(
-    recipe: Recipe, recipe_file: Path, tmp_path: Path
+    recipe: Recipe, recipe_file: Path, tmp_path: Path, bytes_of: Any
 ) -> None:
     """Real processes, real SIGKILL: three kills a run, at instants spread over its life."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -12,16 +12,6 @@ def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # convolutions this small only wait for a second one
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
 def holed(height, width, count=2):
     """Pictures of 8 bits whose middle is a hole."""
     degraded = torch.randint(0, 256, (count, 3, height, width)) / 255

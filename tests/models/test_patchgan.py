@@ -5,16 +5,6 @@ from torch import nn
 from frx_models.patchgan import PatchGAN
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # convolutions this small only wait for a second one
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize(
     ("conditional", "count"),
     [(True, 2_768_705), (False, 2_768_705 - 3 * 64 * 4 * 4)],  # three channels fewer to look at

@@ -13,16 +13,6 @@ def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # convolutions this small only wait for a second one
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize(
     ("options", "count"), [({}, 54_413_955), (SECOND_FORM, 54_404_099), ({"levels": 7}, 41_828_995)]
 )

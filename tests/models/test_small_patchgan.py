@@ -5,16 +5,6 @@ from torch import nn
 from frx_models.small_patchgan import SmallPatchGAN
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # convolutions this small only wait for a second one
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
 def test_has_the_published_number_of_parameters():
     assert sum(parameter.numel() for parameter in SmallPatchGAN().parameters()) == 35_553
 

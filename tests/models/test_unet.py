@@ -9,16 +9,6 @@ def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # convolutions this small only wait for a second one
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("predict", ["image", "correction"])
 def test_has_the_published_number_of_parameters(predict):
     assert parameters(UNet(predict=predict)) == 368_515

@@ -34,7 +34,7 @@ class Cadence:
 
 
 class Adversarial:
-    """A generator learns to pass for real, against a discriminator that learns to tell.
+    """A generator learns to pass for real, while a discriminator learns to tell.
 
     The model is the generator: it learns from the stage's loss terms and, weighted, from the
     verdict on its output `on`, with gradients through the discriminator (arXiv 1406.2661).

@@ -1,0 +1,51 @@
+"""What the tests of whole runs share."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frx import experiment
+
+
+@pytest.fixture
+def bytes_of() -> Callable[[Path], dict[str, Any]]:
+    """All of a run folder that a break must not change."""
+
+    def read(folder: Path) -> dict[str, Any]:
+        generations = json.loads((folder / "checkpoints/manifest.json").read_bytes())["generations"]
+        names = ("log.jsonl", "scores.json", "scores.csv")
+        return {
+            **{path.name: path.read_bytes() for path in (folder / "model").iterdir()},
+            **{name: (folder / name).read_text() for name in names},
+            "checkpoint": {name: part["sha256"] for name, part in generations[-1]["parts"].items()},
+        }
+
+    return read
+
+
+class StopAfter:
+    """A signal that comes after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    @property
+    def number(self) -> int | None:
+        self.steps -= 1
+        return signal.SIGTERM if self.steps < 0 else None
+
+
+@pytest.fixture
+def stop_after() -> Callable[[pytest.MonkeyPatch, int], None]:
+    """Let a signal come to the next run after so many steps."""
+
+    def patched(patch: pytest.MonkeyPatch, steps: int) -> None:
+        patch.setattr(experiment, "Interruption", lambda: StopAfter(steps))
+
+    return patched
