@@ -95,6 +95,16 @@ class SetScores:
         }
         return {name: mean for name, mean in named.items() if not math.isnan(mean)}
 
+    def gains(self, metrics: Iterable[NamedMetric]) -> dict[str, float]:
+        """How much better "restored" is than "input", named as `means` are."""
+        before, after = self.means("input"), self.means("restored")
+        return {
+            name: (after[name] - before[name]) * (1 if metric.metric.higher_is_better else -1)
+            for metric in metrics
+            for name in after
+            if name.partition(" ")[0] == metric.name
+        }
+
 
 @torch.no_grad()
 def score(

@@ -66,6 +66,7 @@ class Run:
     log: Mapping[str, Tensor] = Factory(dict)
     batch: Batch | None = None
     validation: dict[str, float] = Factory(dict)
+    gains: dict[str, float] = Factory(dict)  # of the last validation's pictures over the damaged
     best_weights: dict[str, Tensor] | None = None
     best_changed: bool = False
     bad_images: dict[str, str] = Factory(dict)
@@ -306,7 +307,9 @@ def validate(run: Run) -> dict[str, float]:
         outputs = run.forward("model", batch)
         for label, value in run.losses(outputs, batch).items():
             totals[label] = totals.get(label, torch.zeros_like(value)) + value * batch.size
-        scores.add(batch, {"restored": outputs["image"]}, run.metrics)
+        candidates = {"input": batch["degraded"], "restored": outputs["image"]}
+        scores.add(batch, candidates, run.metrics)
     module.train()
+    run.gains = scores.gains(run.metrics)
     means = {label: total.item() / len(scores.images) for label, total in totals.items()}
     return {"loss": sum(means.values()), **means, **scores.means("restored")}

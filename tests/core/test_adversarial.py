@@ -379,12 +379,12 @@ def test_the_input_of_a_hole_is_scored_inside_and_outside(recipe: Recipe, tmp_pa
 def test_the_run_and_the_report_warn_when_the_discriminator_cannot_tell(
     recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr(experiment, "Watch", partial(Watch, window_steps=2, windows=2))
+    monkeypatch.setattr(experiment, "Watch", partial(Watch, window_steps=2, times=2))
     deaf = "stages.gan.optimizers.discriminator={use='sgd', lr=1e-9}"
     recipe = load(recipe_file, overrides=[deaf, "stages.gan.trainer.game='vanilla'"])
     experiment.run(recipe, tmp_path / "run", CPU)
     said = capsys.readouterr().err.replace("\n", " ")
-    assert "warning: stage gan, for 4 steps up to 12: the discriminator cannot tell" in said
+    assert "warning: stage gan, for 4 steps up to step 12: the discriminator cannot tell" in said
     (kept,) = json.loads((tmp_path / "run/run.json").read_bytes())["warnings"]
     assert "0.6931 is that of guessing" in kept
     assert "cannot tell real from restored" in (tmp_path / "run/report.html").read_text()
@@ -414,16 +414,31 @@ def test_the_watch_waits_until_it_has_been_so_for_long_and_says_when_it_is_over(
     run: Any = SimpleNamespace(
         trainer=trainer, warnings=[], step=0, stage=SimpleNamespace(name="gan")
     )
-    watch = Watch(window_steps=5, windows=2)
+    watch = Watch(window_steps=5, times=2)
     for loss, steps in ((0.6931, 7), (0.5, 8), (0.6931, 30), (0.5, 5), (0.0001, 10)):
         for _ in range(steps):
             run.step += 1
             run.log = {"discriminator": torch.tensor(loss)}
             watch.frx_step_end(run)
     first, second = run.warnings
-    assert first.startswith("stage gan, for 10 steps up to 25: the discriminator cannot tell")
+    assert first.startswith("stage gan, for 10 steps up to step 25: the discriminator cannot tell")
     assert first.endswith("; over by step 50")
-    assert second.startswith("stage gan, for 10 steps up to 60: the discriminator wins outright")
+    assert second.startswith(
+        "stage gan, for 10 steps up to step 60: the discriminator wins outright"
+    )
+
+
+def test_a_run_whose_pictures_get_worse_than_the_damaged_ones_says_so(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rate that is far too high saturates the generator: black or white holes, not grey ones."""
+    monkeypatch.setattr(experiment, "Watch", partial(Watch, times=2))
+    far_too_high = "stages.pretrain.optimizer={use='adam', lr=10}"
+    recipe = load(recipe_file, overrides=[far_too_high])
+    experiment.run(recipe, tmp_path / "run", CPU)
+    warnings = json.loads((tmp_path / "run/run.json").read_bytes())["warnings"]
+    assert warnings[0].startswith("stage pretrain, for 2 validations up to step 8: by every metric")
+    assert "worse than the damaged ones: psnr whole by " in warnings[0]
 
 
 # What a stage validates on ----------------------------------------------------------------------
