@@ -252,7 +252,7 @@ def batches(
             if "refused" in fetched:
                 raise DataError(fetched["refused"])
             tensors = {
-                name: _to_device(torch.as_tensor(array), device)
+                name: to_device(torch.as_tensor(array), device)
                 for name, array in fetched["pictures"].items()
             }
             yield Batch(tensors, fetched["names"], fetched["bad"])
@@ -275,7 +275,7 @@ def _as_it_is(fetched: dict[str, Any]) -> dict[str, Any]:
     return fetched
 
 
-def _to_device(picture: Tensor, device: device) -> Tensor:
+def to_device(picture: Tensor, device: device) -> Tensor:
     """uint8 [B, H, W(, 3)] to float32 [B, 3 or 1, H, W] in 0..1; H×W×3 is channels_last already."""
     picture = picture.to(device, non_blocking=True)
     if picture.ndim == 3:

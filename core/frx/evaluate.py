@@ -50,6 +50,10 @@ class NamedMetric:
         """Whether it can be limited to a part of the image."""
         return wants(self.metric, "region")
 
+    def gain(self, before: float, after: float) -> float:
+        """How much better `after` is, whichever way the metric counts."""
+        return after - before if self.metric.higher_is_better else before - after
+
     def __call__(self, restored: Tensor, batch: Batch, region: Tensor | None) -> list[float]:
         """One number an image; NaN where the region is empty."""
         data = {**batch, "restored": restored.clamp(0, 1)}
@@ -94,16 +98,6 @@ class SetScores:
             if region != "undamaged"
         }
         return {name: mean for name, mean in named.items() if not math.isnan(mean)}
-
-    def gains(self, metrics: Iterable[NamedMetric]) -> dict[str, float]:
-        """How much better "restored" is than "input", named as `means` are."""
-        before, after = self.means("input"), self.means("restored")
-        return {
-            name: (after[name] - before[name]) * (1 if metric.metric.higher_is_better else -1)
-            for metric in metrics
-            for name in after
-            if name.partition(" ")[0] == metric.name
-        }
 
 
 @torch.no_grad()
@@ -166,7 +160,6 @@ def summary(scores: Mapping[str, SetScores], metrics: Sequence[NamedMetric]) -> 
 
 
 def _metric_summary(found: SetScores, metric: NamedMetric) -> dict[str, Any]:
-    better = 1 if metric.metric.higher_is_better else -1
     regions: dict[str, Any] = {}
     for region in REGIONS:
         given = found.mean(metric.name, region, "input")
@@ -175,7 +168,7 @@ def _metric_summary(found: SetScores, metric: NamedMetric) -> dict[str, Any]:
             regions[region] = {
                 "input": given,
                 "restored": restored,
-                "gain": better * (restored - given),
+                "gain": metric.gain(given, restored),
             }
     return {
         "higher_is_better": bool(metric.metric.higher_is_better),

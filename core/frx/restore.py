@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from attrs import Factory, define, frozen
-from torch import Tensor
 
 from frx import images
 from frx.build import run_time_data
+from frx.data import to_device
 from frx.errors import DataError, FrxError, RecipeError, ResourceError
 from frx.grids import to_pixels
 from frx.images import Picture
@@ -161,10 +161,11 @@ def restored(photograph: Photograph, restorer: Restorer, mask: Picture | None = 
     With a mask [H, W] those where it is 255; elsewhere the photograph's own.
     """
     pixels = np.ascontiguousarray(photograph.pixels)
-    device = restorer.precision.device
-    batch = {"degraded": _on_device(pixels, device)}
-    if mask is not None:
-        batch["mask"] = _on_device(mask[..., None], device)
+    pictures = {"degraded": pixels} if mask is None else {"degraded": pixels, "mask": mask}
+    batch = {
+        name: to_device(torch.from_numpy(picture).unsqueeze(0), restorer.precision.device)
+        for name, picture in pictures.items()
+    }
     try:
         image = to_pixels(restorer(batch)["image"])
     except (RuntimeError, MemoryError) as error:
@@ -176,8 +177,3 @@ def restored(photograph: Photograph, restorer: Restorer, mask: Picture | None = 
             "make the picture smaller, or try another --device"
         ) from error
     return image if mask is None else np.where(mask[..., None] > 0, image, pixels)
-
-
-def _on_device(pixels: Picture, device: torch.device) -> Tensor:
-    """uint8 [H, W, C] to float32 [1, C, H, W] in 0..1."""
-    return torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0).to(device).float().div_(255)

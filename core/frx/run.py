@@ -67,6 +67,7 @@ class Run:
     batch: Batch | None = None
     validation: dict[str, float] = Factory(dict)
     gains: dict[str, float] = Factory(dict)  # of the last validation's pictures over the damaged
+    input_scores: dict[str, float] | None = None  # of the stage's damaged pictures, once known
     best_weights: dict[str, Tensor] | None = None
     best_changed: bool = False
     bad_images: dict[str, str] = Factory(dict)
@@ -185,6 +186,7 @@ class Run:
         A network goes on with the weights of the last stage's of that name, if these fit it.
         """
         stage = self.stage
+        self.input_scores = None
         self.sets = self._recipe_sets
         if stage.validation_share is not None:
             self.sets = less_validated(self.sets, stage.validation_share, self.recipe.seed)
@@ -307,9 +309,19 @@ def validate(run: Run) -> dict[str, float]:
         outputs = run.forward("model", batch)
         for label, value in run.losses(outputs, batch).items():
             totals[label] = totals.get(label, torch.zeros_like(value)) + value * batch.size
-        candidates = {"input": batch["degraded"], "restored": outputs["image"]}
+        candidates = {"restored": outputs["image"]}
+        if run.input_scores is None:  # the damage is the same in every validation of a stage
+            candidates["input"] = batch["degraded"]
         scores.add(batch, candidates, run.metrics)
     module.train()
-    run.gains = scores.gains(run.metrics)
+    restored = scores.means("restored")
+    if run.input_scores is None:
+        run.input_scores = scores.means("input")
+    run.gains = {
+        name: metric.gain(run.input_scores[name], restored[name])
+        for metric in run.metrics
+        for name in restored
+        if name.partition(" ")[0] == metric.name
+    }
     means = {label: total.item() / len(scores.images) for label, total in totals.items()}
-    return {"loss": sum(means.values()), **means, **scores.means("restored")}
+    return {"loss": sum(means.values()), **means, **restored}

@@ -11,6 +11,20 @@ from typing import Any
 import pytest
 
 from frx import experiment
+from frx.recipe import Recipe, load
+
+
+@pytest.fixture
+def recipe_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The recipe TINY of the test's module, as a file."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(request.module.TINY)
+    return path
+
+
+@pytest.fixture
+def recipe(recipe_file: Path) -> Recipe:
+    return load(recipe_file)
 
 
 @pytest.fixture

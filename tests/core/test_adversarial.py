@@ -81,18 +81,6 @@ count = 2
 """
 
 
-@pytest.fixture
-def recipe_file(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture
-def recipe(recipe_file: Path) -> Recipe:
-    return load(recipe_file)
-
-
 def at_stage(recipe: Recipe, number: int, folder: Path) -> Run:
     """A run about to begin a stage, with a batch at hand."""
     run = experiment.open_run(recipe, folder, CPU)

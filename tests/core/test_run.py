@@ -68,18 +68,6 @@ use = "curves"
 """
 
 
-@pytest.fixture
-def recipe_file(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture
-def recipe(recipe_file: Path) -> Recipe:
-    return load(recipe_file)
-
-
 CPU = torch.device("cpu")
 
 
