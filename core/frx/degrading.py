@@ -3,67 +3,96 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import product
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any, TypeVar
 
-import numpy as np
 from attrs import frozen
 
-from frx import images
+from frx import degraded_note
 from frx.damage import damage
+from frx.data import split
 from frx.datasets.folder import Folder
+from frx.degraded_note import Note
 from frx.errors import DataError, FrxError, RecipeError
-from frx.images import Picture, shown
-from frx.progress import Progress, track
+from frx.images import shown
+from frx.interruption import Interrupted, Interruption, listening
+from frx.locking import locked
+from frx.parallel import on_all_cores
+from frx.progress import Progress, say
 from frx.randomness import generator
 from frx.recipe import Recipe
 from frx.specs import Degradation
+from frx.triples import Triples, holds_triples, sweep
 
 Chain = Sequence[Degradation]
+T = TypeVar("T")
+R = TypeVar("R")
+
+LOCK = ".degrade.lock"
 
 
-def degrade(source: Path, out: Path, recipe: Recipe) -> dict[str, str]:
+@frozen
+class Degraded:
+    """What there is after `degrade`, and what is not: the reasons, by the pictures' names."""
+
+    kinds: Sequence[str]
+    splits: Mapping[str, int]  # how many pictures; "" for those in no split
+    made: int
+    failed: Mapping[str, str]
+
+
+def degrade(source: Path, out: Path, recipe: Recipe, *, by_splits: bool = False) -> Degraded:
     """Damage every image of a folder as `recipe` does outside training.
 
     Writes `clean/`, `corrupted/` and, where any damage is marked, `mask/` with one PNG a name each:
     the layout that the data set `paired` reads. Where the recipe has several `chains`, a clean
-    picture has a damaged copy of each: `corrupted/NAME_KIND.png`. Returns what failed, by name; the
-    rest is done.
+    picture has a damaged copy of each: `corrupted/NAME_KIND.png`. Folders train, val, test and
+    test_… of the source are folders of the set, with these three in each; `by_splits` deals out
+    the pictures of a source that has none as the recipe's [data] says.
+
+    What is drawn for a picture depends on the recipe's seed and the name below the source alone:
+    where the source is the recipe's own folder, its damage is that of validation and test.
+
+    A call that was stopped or killed is gone on with; a note in `out` says what it was making.
+    What cannot be damaged is left out and named, and tried again by the next call.
 
     Raises:
-        DataError: the folder is missing or has no image, the recipe damages nothing, or two files
-            would have one name.
+        DataError: the folder is missing or has no image, the recipe damages nothing, two files
+            would have one name, or `out` lies in the source or has what was made otherwise.
+        ResourceError: the disk is full or cannot be written to.
+        BusyError: another process writes to `out`.
+        Interrupted: a signal came; what is written stays.
     """
     if not recipe.degradations:
         raise DataError(f"the recipe {recipe.name} has no [[degradations]]: nothing to write")
-    folder = Folder(path=str(source), size=recipe.data.dataset.setting("size"))
+    folder = _open(source, recipe)
     kinds = chains(recipe)
-    _refuse_namesakes(folder, list(kinds))
-    done: list[_Copy] = []
-    failed: dict[str, str] = {}
-
-    def one(index: int) -> list[_Copy] | str:
+    names = [folder.name(index) for index in range(len(folder))]
+    triples = Triples(out, names, _splits(folder, recipe, by_splits), tuple(kinds))
+    triples.refuse_namesakes()
+    _refuse_place(source, out)
+    interruption = Interruption()
+    with locked(out, LOCK), listening(interruption):
+        note = Note(out / degraded_note.NAME, folder, recipe, names, triples.splits)
+        note.begin()
+        sweep(out)
+        missing = triples.missing(with_masks=bool(note.has_masks))
+        before = len(names) - len(missing)
+        if before and missing:
+            say(f"{out}: {before:,} of {len(names):,} pictures are there already")
+        work = _Work(folder, kinds, recipe.seed, triples, interruption)
         try:
-            return _write(folder, index, kinds, recipe.seed, out)
-        except FrxError as error:
-            return str(error)
-        except ValueError as error:  # a degradation's own: the picture is not for it
-            return f"{shown(folder.name(index))}: {error}"
-
-    with (
-        Progress("degrading", len(folder)) as progress,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        for index, result in enumerate(_each(pool, one, len(folder))):
-            if isinstance(result, str):
-                failed[folder.name(index)] = result
-            else:
-                done += result
-            progress.advance()
-    _complete_masks(done, out)
-    return failed
+            failed = work.damage(missing, note.left_out)
+            there = [index for index, name in enumerate(names) if name not in failed]
+            note.has_masks = work.complete_masks(there)
+        finally:
+            note.write()
+    counts = Counter(triples.splits[index] for index in there)
+    return Degraded(triples.kinds, counts, len(missing) - len(failed), failed)
 
 
 def chains(recipe: Recipe) -> dict[str, Chain]:
@@ -90,73 +119,112 @@ def chains(recipe: Recipe) -> dict[str, Chain]:
 
 
 @frozen
-class _Copy:
-    """A damaged picture that was written: where below `corrupted/`, and whether it has a mask."""
+class _Work:
+    """What is done with many pictures side by side, until a signal comes."""
 
-    path: str
-    is_marked: bool
+    folder: Folder
+    kinds: Mapping[str, Chain]
+    seed: int
+    triples: Triples
+    interruption: Interruption
 
+    def damage(self, missing: Sequence[int], left_out: set[str]) -> dict[str, str]:
+        """Make the pictures that are missing; return why some cannot be, and keep `left_out`."""
+        failed = {}
+        before = len(self.folder) - len(missing)
+        for index, reason in self._each(self._damage, missing, "degrading", before):
+            name = self.folder.name(index)
+            if reason is None:
+                left_out.discard(name)
+            else:
+                failed[name] = reason
+                left_out.add(name)
+        return failed
 
-def _write(
-    folder: Folder, index: int, kinds: Mapping[str, Chain], seed: int, out: Path
-) -> list[_Copy]:
-    name = folder.name(index)
-    clean = folder[index]["clean"]
-    damaged = {
-        # Without kinds, what a run's validation draws (frx.data.Samples): the set is the same.
-        kind: damage(
-            clean, chain, generator(seed, "degrade", "fixed", name, *([kind] if kind else []))
-        )
-        for kind, chain in kinds.items()
-    }
-    # PNG always: the losses of JPEG would be one more degradation, which the recipe does not name.
-    images.write(out / "clean" / _png(name), clean)
-    copies = []
-    for kind, made in damaged.items():
-        degraded, mask = made if isinstance(made, tuple) else (made, None)
-        copy = _Copy(_png(name, kind), mask is not None and bool(mask.any()))
-        images.write(out / "corrupted" / copy.path, degraded)
-        if mask is not None and copy.is_marked:
-            _write_mask(out, copy, mask)
-        copies.append(copy)
-    return copies
+    def complete_masks(self, there: Sequence[int]) -> bool:
+        """Give every copy a mask if any has one; return whether they have."""
+        bare = self.triples.without_mask(there)
+        if len(bare) == len(there) * len(self.kinds):
+            return False
+        for _ in self._each(self.triples.write_empty_mask, bare, "writing empty masks"):
+            pass
+        return True
 
-
-def _write_mask(out: Path, copy: _Copy, mask: Picture) -> None:
-    images.write(out / "mask" / copy.path, np.repeat(mask[..., None], 3, axis=2))
-
-
-def _complete_masks(copies: Sequence[_Copy], out: Path) -> None:
-    """Give every copy a mask if any has one: `paired` takes masks of all or none."""
-    bare = [copy for copy in copies if not copy.is_marked]
-    if len(bare) == len(copies):
-        return
-    for copy in track(bare, label="writing empty masks"):
-        size = images.read_size(out / "corrupted" / copy.path)
-        _write_mask(out, copy, np.zeros(size, np.uint8))
-
-
-def _each(
-    pool: ThreadPoolExecutor, one: Callable[[int], list[_Copy] | str], count: int
-) -> Iterator[list[_Copy] | str]:
-    window = 4 * (os.cpu_count() or 1)  # a folder of any length stays out of memory
-    for start in range(0, count, window):
-        yield from pool.map(one, range(start, min(start + window, count)))
-
-
-def _png(name: str, kind: str = "") -> str:
-    path = PurePosixPath(name)
-    return str(path.with_name(f"{path.stem}_{kind}.png" if kind else f"{path.stem}.png"))
-
-
-def _refuse_namesakes(folder: Folder, kinds: Sequence[str]) -> None:
-    taken: dict[str, str] = {}
-    for index in range(len(folder)):
-        name = folder.name(index)
-        for target in (_png(name, kind) for kind in kinds):
-            other = taken.setdefault(target, name)
-            if other != name:
-                raise DataError(
-                    f"{shown(other)} and {shown(name)} would both be written "
-                    f"{shown(f'corrupted/{target}')}; rename one"
+    def _damage(self, index: int) -> str | None:
+        name = self.folder.name(index)
+        try:
+            clean = self.folder[index]["clean"]
+            # Without kinds, what a run's validation draws (frx.data.Samples).
+            damaged = {
+                kind: damage(
+                    clean,
+                    chain,
+                    generator(self.seed, "degrade", "fixed", name, *([kind] if kind else [])),
                 )
+                for kind, chain in self.kinds.items()
+            }
+        except FrxError as error:
+            reason = str(error)
+        except ValueError as error:  # a degradation's own: the picture is not for it
+            reason = f"{shown(name)}: {error}"
+        else:
+            try:
+                self.triples.write(index, clean, damaged)
+                return None
+            except DataError as error:  # a full disk, though, is the end of all
+                reason = str(error)
+        # A killed call may have begun a picture that cannot be read any more.
+        self.triples.remove(index)
+        return reason
+
+    def _each(
+        self, work: Callable[[T], R], items: Sequence[T], label: str, before: int = 0
+    ) -> Iterator[tuple[T, R]]:
+        if not items:
+            return
+        with (
+            Progress(label, before + len(items), done=before) as progress,
+            closing(on_all_cores(work, items)) as results,
+        ):
+            for item, result in zip(items, results, strict=True):
+                yield item, result
+                progress.advance()
+                if self.interruption.number is not None:
+                    raise Interrupted(
+                        self.interruption.number,
+                        f"stopped; what is written stays in {self.triples.out}, and the same "
+                        "command goes on",
+                    )
+
+
+def _open(source: Path, recipe: Recipe) -> Folder:
+    """The source, its pictures as the recipe would have them."""
+    use = recipe.data.dataset
+    size = use.setting("size")
+    more: dict[str, Any] = {}
+    if use.component.load() is Folder:
+        more = {name: use.setting(name) for name in ("crop", "extensions")}
+    return Folder(path=str(source), size="own" if size is None else size, **more)
+
+
+def _splits(folder: Folder, recipe: Recipe, by_splits: bool) -> list[str]:
+    """The split of each picture, "" for none."""
+    found = folder.splits()
+    if by_splits:
+        found = {name: part.indices for name, part in split(recipe.data, folder).items()}
+    splits = [""] * len(folder)
+    for name, indices in found.items():
+        for index in indices:
+            splits[index] = name
+    return splits
+
+
+def _refuse_place(source: Path, out: Path) -> None:
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
+        raise DataError(f"{shown(out)} lies in {shown(source)}; choose a folder outside it with -o")
+    found = holds_triples(out)
+    if found and not (out / degraded_note.NAME).exists():
+        raise DataError(
+            f"{shown(found)} has files already, and no {degraded_note.NAME} says how they were "
+            "made; choose another folder with -o"
+        )

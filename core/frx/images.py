@@ -102,8 +102,10 @@ def read_mask(path: AnyPath, *, strict: bool = False, max_pixels: int = MAX_PIXE
 def read_size(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Return height and width of the upright picture, from the header alone."""
     with _opened(Path(path), max_pixels) as image:
-        # A TIFF's size is that of the upright picture already.
-        lies = image.format != "TIFF" and _orientation(image) >= 5
+        # A TIFF's size is that of the upright picture already, and a square's that of any. Of a
+        # PNG, Pillow decodes all to learn how it lies.
+        upright = image.format == "TIFF" or image.width == image.height
+        lies = not upright and _orientation(image) >= 5
         return (image.width, image.height) if lies else (image.height, image.width)
 
 
@@ -136,14 +138,19 @@ def write(
         options["subsampling"] = 0
     if kind == "TIFF":
         options["compression"] = "tiff_adobe_deflate"
-    encoded = io.BytesIO()
     try:
-        _like(pixels, like, kind, path).save(encoded, kind, **options)
+        # Pillow encodes PNG in one thread at a time; only it can keep what `like` has.
+        if kind == "PNG" and like is None:
+            encoded = _png(pixels)
+        else:
+            file = io.BytesIO()
+            _like(pixels, like, kind, path).save(file, kind, **options)
+            encoded = file.getbuffer()
     except (FrxError, MemoryError):
         raise
     except Exception as error:
         raise DataError(f"{shown(path)}: cannot be written as {kind} ({_reason(error)})") from error
-    files.write(path, encoded.getbuffer(), durable=False)
+    files.write(path, encoded, durable=False)
 
 
 def resize(pixels: Picture, height: int, width: int) -> Picture:
@@ -280,12 +287,35 @@ def _load(image: ImageFile.ImageFile, max_pixels: int) -> None:
         image.load()
 
 
-def _like(pixels: Picture, like: Photograph | None, kind: str, path: Path) -> Image.Image:
-    """Return the Pillow image with the channels the file is to have."""
+def _require_picture(pixels: Picture) -> None:
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
         raise ValueError(
             f"a picture is uint8 [H, W, 3] or [H, W], not {pixels.dtype} {list(pixels.shape)}"
         )
+    if not pixels.size:
+        raise ValueError("it has no pixels")
+
+
+def _png(pixels: Picture) -> memoryview:
+    """Encode as PNG, quickly.
+
+    Of photographs, run lengths with the best filter a row take a fifth of the time of Pillow's
+    search for what repeats, and make files 2 % larger.
+    """
+    _require_picture(pixels)
+    blue_first = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    # The level, which run lengths take no notice of, makes OpenCV try all filters.
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    options += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(blue_first), options)
+    if not done:
+        raise ValueError(f"OpenCV cannot encode {list(pixels.shape)}")
+    return encoded.data
+
+
+def _like(pixels: Picture, like: Photograph | None, kind: str, path: Path) -> Image.Image:
+    """Return the Pillow image with the channels the file is to have."""
+    _require_picture(pixels)
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if like is None:
         return image

@@ -494,6 +494,18 @@ def test_a_file_comes_back_as_it_was(suffix: str, mode: str, tmp_path: Path) -> 
         np.testing.assert_array_equal(back.alpha, source.alpha)
 
 
+def test_a_png_has_the_very_pixels_and_nothing_else(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (31, 45, 3), np.uint8)
+    path = tmp_path / "a.png"
+    for pixels in (COLORS, noise, noise[::-1, ::2], noise[..., ::-1], noise[..., 1], noise[:1, :1]):
+        images.write(path, pixels)
+        with Image.open(path) as image:
+            assert (image.mode, image.info) == ("RGB" if pixels.ndim == 3 else "L", {})
+            np.testing.assert_array_equal(np.asarray(image), pixels)
+    with pytest.raises(DataError, match=r"a\.png: cannot be written as PNG \(it has no pixels\)"):
+        images.write(path, noise[:0])
+
+
 def test_alpha_grows_with_an_enlarged_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(EXACT["rgba.png"][0])
     source = images.read(tmp_path / "a.png")

@@ -18,8 +18,10 @@ from frx.datasets.folder import Crop, check_extensions, split_folders, squared
 from frx.datasets.folder_index import EXTENSIONS, FolderIndex, index_folder
 from frx.errors import DataError, ResourceError
 from frx.images import shown
+from frx.parallel import on_all_cores
 
 ROLES = ("clean", "corrupted", "mask")
+DIFFER, NO_MASK = "pairs that differ in size", "masks with values other than 0 and 255"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -122,24 +124,35 @@ class Paired:
         note = files.cache_folder() / "index" / f"{self._index.fingerprint}.paired"
         if note.exists():
             return
-        sizes, masks = [], []
-        for index in track(range(len(self)), total=len(self), label="checking pairs", unit="pairs"):
-            clean, *partners = self._paths(index)
-            try:
-                if any(images.read_size(p) != images.read_size(clean) for p in partners):
-                    sizes.append(self.name(index))
-                if len(partners) == 2:
-                    images.read_mask(partners[1], strict=True)
-            except images.MaskError:
-                masks.append(self.name(index))
-            except DataError:
-                continue  # what cannot be read at all is left to the run, which may skip it
-        _refuse(self._index.folder, "pairs that differ in size", sizes)
-        _refuse(self._index.folder, "masks with values other than 0 and 255", masks)
+        found: dict[str, list[str]] = {DIFFER: [], NO_MASK: []}
+        every = range(len(self))
+        faults = track(
+            on_all_cores(self._fault, every), total=len(self), label="checking pairs", unit="pairs"
+        )
+        for index, fault in zip(every, faults, strict=True):
+            if fault is not None:
+                found[fault].append(self.name(index))
+        for fault, names in found.items():
+            _refuse(self._index.folder, fault, names)
         try:
             files.write(note, "")
         except ResourceError:
             return  # the index has warned of that already
+
+    def _fault(self, index: int) -> str | None:
+        """What is wrong with a sample, if anything is."""
+        clean, *partners = self._paths(index)
+        try:
+            size = images.read_size(clean)
+            if any(images.read_size(partner) != size for partner in partners):
+                return DIFFER
+            if len(partners) == 2:
+                images.read_mask(partners[1], strict=True)
+        except images.MaskError:
+            return NO_MASK
+        except DataError:
+            pass  # what cannot be read at all is left to the run, which may skip it
+        return None
 
 
 def _parts(name: str) -> tuple[str, str, str]:
