@@ -20,10 +20,11 @@ from torch import Tensor
 
 from frx.data import Samples, open_sets
 from frx.degrading import chains
-from frx.evaluate import NamedMetric, score
+from frx.evaluate import score
 from frx.grids import to_pixels
 from frx.model_folder import Restorer
 from frx.recipe import load
+from frx.scores import NamedMetric
 
 Restore = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 

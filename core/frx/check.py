@@ -10,11 +10,13 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
+from frx.blind import composited
 from frx.data import Batch, batches
 from frx.experiment import open_run
 from frx.recipe import Recipe
 from frx.report import standard_output
 from frx.run import Run
+from frx.scores import candidates
 
 # What Python, torch and its libraries take before the first tensor, as seen on Linux.
 BASE_BYTES = 700 * 2**20
@@ -49,14 +51,15 @@ def check(recipe: Recipe, device: torch.device) -> None:
             outputs = run.forward("model", one)
             losses = run.losses(outputs, one)
             whole = next(batches(run.samples("val"), run.sets["val"].indices, 1, device))
-            restored = run.forward("model", whole)["image"]
-            scores = {metric.name: metric(restored, whole, None)[0] for metric in run.metrics}
+            restored = composited(run.forward("model", whole), whole["degraded"])
+            judged = candidates(whole, restored)["restored"]
+            scores = {metric.name: metric(judged, whole)[0] for metric in run.metrics}
         given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in one.items())
         made = ", ".join(f"{name} {tuple(value.shape)}" for name, value in outputs.items())
         values = ", ".join(f"{name} {value.item():.4g}" for name, value in losses.items())
         console.print(f"one image: {given}\n  → {made}\n  losses, weighted: {values}")
-        judged = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-        console.print(f"one of val, untrained: {judged or 'no [[metrics]] to score with'}")
+        scored = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        console.print(f"one of val, untrained: {scored or 'no [[metrics]] to score with'}")
         console.print(_memory_text(run, one, modules.values()))
         if not whole["mask"].any():
             idle += [

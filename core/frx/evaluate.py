@@ -6,98 +6,26 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from attrs import Factory, define, frozen
-from torch import Tensor, nn
+from torch import Tensor
 
-from frx import files, images
-from frx.build import Use, call, wants
+from frx import files, images, plots
+from frx.blind import THRESHOLDS, found_mask
 from frx.data import Batch, Samples, batches
 from frx.grids import columns, comparison
 from frx.progress import Progress
+from frx.scores import REGIONS, NamedMetric, SetScores, candidates, mean
 
 BATCH = 8
 PICTURES = 8
-REGIONS = ("whole", "damaged", "undamaged")
 
-Restore = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-
-
-@frozen(eq=False)
-class NamedMetric:
-    """A metric as a recipe names it."""
-
-    name: str
-    metric: Any
-
-    @classmethod
-    def build(cls, uses: Iterable[Use], device: torch.device) -> list[NamedMetric]:
-        """Make the metrics; one that is a network goes to the device."""
-        built = []
-        for use in uses:
-            metric = use.build()
-            if isinstance(metric, nn.Module):
-                metric.to(device).eval()
-            built.append(cls(use.name, metric))
-        return built
-
-    @property
-    def by_region(self) -> bool:
-        """Whether it can be limited to a part of the image."""
-        return wants(self.metric, "region")
-
-    def gain(self, before: float, after: float) -> float:
-        """How much better `after` is, whichever way the metric counts."""
-        return after - before if self.metric.higher_is_better else before - after
-
-    def __call__(self, restored: Tensor, batch: Batch, region: Tensor | None) -> list[float]:
-        """One number an image; NaN where the region is empty."""
-        data = {**batch, "restored": restored.clamp(0, 1)}
-        if region is not None:
-            if not region.any():
-                return [math.nan] * batch.size
-            data["region"] = region
-        values: Tensor = call(self.metric, data)
-        return [float(value) for value in values.flatten().tolist()]
-
-
-@define(eq=False)
-class SetScores:
-    """Every image's scores on one set."""
-
-    images: list[str] = Factory(list)
-    values: dict[tuple[str, str, str], list[float]] = Factory(dict)
-    pictures: list[dict[str, Tensor]] = Factory(list)
-    bad: dict[str, str] = Factory(dict)
-
-    def add(
-        self, batch: Batch, candidates: Mapping[str, Tensor], metrics: Iterable[NamedMetric]
-    ) -> None:
-        """Score a batch's candidates, such as "input" and "restored", against its clean images."""
-        self.images += batch.names
-        for metric in metrics:
-            for region, mask in _regions(batch, metric).items():
-                for what, image in candidates.items():
-                    scores = self.values.setdefault((metric.name, region, what), [])
-                    scores.extend(metric(image, batch, mask))
-
-    def mean(self, metric: str, region: str, what: str) -> float:
-        """The mean over the images that have such a region."""
-        values = [v for v in self.values.get((metric, region, what), []) if not math.isnan(v)]
-        return sum(values) / len(values) if values else math.nan
-
-    def means(self, what: str) -> dict[str, float]:
-        """The mean of each metric by region, such as "ssim damaged"; not over what was whole."""
-        named = {
-            f"{metric} {region}": self.mean(metric, region, what)
-            for metric, region, _ in self.values
-            if region != "undamaged"
-        }
-        return {name: mean for name, mean in named.items() if not math.isnan(mean)}
+Outputs = Mapping[str, Tensor]
+Restore = Callable[[Mapping[str, Tensor]], Outputs]
+Keep = Callable[[str, Batch, Outputs], None]
 
 
 @torch.no_grad()
@@ -107,24 +35,32 @@ def score(
     metrics: Sequence[NamedMetric],
     label: str,
     device: torch.device,
+    keep: Keep | None = None,
 ) -> SetScores:
-    """Restore every sample of a set and score it, and its input, against the clean image."""
-    found = SetScores()
+    """Restore every sample of a set and score it, and its input, against the clean image.
+
+    `keep` is handed the set's name, every batch and what became of it.
+    """
+    scores = SetScores()
     indices = samples.subset.indices
     size = BATCH if samples.subset.same_size else 1
     with Progress(f"scoring {label}", len(indices)) as progress:
         for batch in batches(samples, indices, size, device):
-            found.bad |= dict(batch.bad)
+            scores.bad |= dict(batch.bad)
             progress.advance(batch.size + len(batch.bad))
             if not batch.size:
                 continue
             outputs = restore(batch)
-            candidates = {"input": batch["degraded"], "restored": outputs["image"]}
-            found.add(batch, candidates, metrics)
+            scores.add(batch, candidates(batch, outputs), metrics)
+            if "mask" in outputs:
+                found = {threshold: found_mask(outputs, threshold) for threshold in THRESHOLDS}
+                scores.sweep(batch, found, metrics)
+            if keep is not None:
+                keep(label, batch, outputs)
             shown = columns(batch, outputs)
-            for number in range(min(batch.size, PICTURES - len(found.pictures))):
-                found.pictures.append({name: image[number].cpu() for name, image in shown.items()})
-    return found
+            for number in range(min(batch.size, PICTURES - len(scores.pictures))):
+                scores.pictures.append({name: image[number].cpu() for name, image in shown.items()})
+    return scores
 
 
 def score_sets(
@@ -132,17 +68,10 @@ def score_sets(
     sets: Mapping[str, Samples],
     metrics: Sequence[NamedMetric],
     device: torch.device,
+    keep: Keep | None = None,
 ) -> dict[str, SetScores]:
     """Score several sets, by name."""
-    return {name: score(restore, made, metrics, name, device) for name, made in sets.items()}
-
-
-def _regions(batch: Batch, metric: NamedMetric) -> dict[str, Tensor | None]:
-    """The regions to score: the whole image and, in images with marked damage, both its sides."""
-    if not metric.by_region:
-        return {"whole": None}
-    mask = batch["mask"]
-    return {"whole": None, "damaged": mask, "undamaged": (1 - mask) * mask.amax((1, 2, 3), True)}
+    return {name: score(restore, made, metrics, name, device, keep) for name, made in sets.items()}
 
 
 def summary(scores: Mapping[str, SetScores], metrics: Sequence[NamedMetric]) -> dict[str, Any]:
@@ -150,26 +79,25 @@ def summary(scores: Mapping[str, SetScores], metrics: Sequence[NamedMetric]) -> 
     return {
         "sets": {
             name: {
-                "images": len(found.images),
-                "unreadable": found.bad,
-                "metrics": {m.name: _metric_summary(found, m) for m in metrics},
+                "images": len(of_set.images),
+                "unreadable": of_set.bad,
+                "metrics": {m.name: _metric_summary(of_set, m) for m in metrics},
+                **_thresholds_summary(of_set, metrics),
             }
-            for name, found in scores.items()
+            for name, of_set in scores.items()
         }
     }
 
 
-def _metric_summary(found: SetScores, metric: NamedMetric) -> dict[str, Any]:
+def _metric_summary(of_set: SetScores, metric: NamedMetric) -> dict[str, Any]:
     regions: dict[str, Any] = {}
     for region in REGIONS:
-        given = found.mean(metric.name, region, "input")
-        restored = found.mean(metric.name, region, "restored")
+        given = of_set.mean(metric.name, region, "input")
+        restored = of_set.mean(metric.name, region, "restored")
         if not math.isnan(restored):
-            regions[region] = {
-                "input": given,
-                "restored": restored,
-                "gain": metric.gain(given, restored),
-            }
+            regions[region] = {"restored": restored}
+            if not math.isnan(given):
+                regions[region] |= {"input": given, "gain": metric.gain(given, restored)}
     return {
         "higher_is_better": bool(metric.metric.higher_is_better),
         "protocol": metric.metric.protocol,
@@ -177,26 +105,63 @@ def _metric_summary(found: SetScores, metric: NamedMetric) -> dict[str, Any]:
     }
 
 
+def _thresholds_summary(of_set: SetScores, metrics: Sequence[NamedMetric]) -> dict[str, Any]:
+    """The metrics of masks by threshold, and the best threshold by the first of these metrics."""
+    curves: dict[str, dict[float, float]] = {}
+    for (name, threshold), values in of_set.swept.items():
+        if not math.isnan(value := mean(values)):
+            curves.setdefault(name, {})[threshold] = value
+    judges = [metric for metric in metrics if metric.name in curves]
+    if not judges:
+        return {}
+    curve = curves[judges[0].name]
+    sign = 1 if judges[0].metric.higher_is_better else -1
+    best = max(curve, key=lambda threshold: sign * curve[threshold])
+    return {
+        "mask_thresholds": {
+            "best": {"threshold": best, "by": judges[0].name, "value": curve[best]},
+            **{
+                name: {f"{t:g}": value for t, value in curve.items()}
+                for name, curve in curves.items()
+            },
+        }
+    }
+
+
 def write(
     folder: Path, scores: Mapping[str, SetScores], metrics: Sequence[NamedMetric]
 ) -> dict[str, Any]:
-    """Write `scores.json`, `scores.csv` and a grid of pictures a set; return the summary."""
+    """Write `scores.json`, `scores.csv` and pictures of each set; return the summary.
+
+    The pictures are `samples/SET.png` and, where a network found the damage,
+    `mask_thresholds-SET.png`.
+    """
     found = summary(scores, metrics)
     files.write(folder / "scores.json", json.dumps(found, indent=2))
+    files.write(folder / "scores.csv", _table(scores))
+    for name, of_set in scores.items():
+        if of_set.pictures:
+            grid = comparison(of_set.pictures)
+            images.write(folder / "samples" / f"{name}.png", grid)
+        if "mask_thresholds" in found["sets"][name]:
+            plots.draw_thresholds(
+                found["sets"][name]["mask_thresholds"], folder / f"mask_thresholds-{name}.png"
+            )
+    return found
+
+
+def _table(scores: Mapping[str, SetScores]) -> str:
+    """A line an image, metric and region; "input" is empty where an input has no score."""
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     writer.writerow(["set", "image", "metric", "region", "input", "restored"])
     for name, of_set in scores.items():
         for (metric, region, what), values in of_set.values.items():
-            if what == "restored":
-                given = of_set.values[metric, region, "input"]
-                for image, before, after in zip(of_set.images, given, values, strict=True):
-                    if not math.isnan(after):
-                        numbers = (f"{before:.6g}", f"{after:.6g}")
-                        writer.writerow([name, image, metric, region, *numbers])
-    files.write(folder / "scores.csv", table.getvalue())
-    for name, of_set in scores.items():
-        if of_set.pictures:
-            grid = comparison(of_set.pictures)
-            images.write(folder / "samples" / f"{name}.png", grid)
-    return found
+            if what != "restored":
+                continue
+            given = of_set.values.get((metric, region, "input"), [math.nan] * len(values))
+            for image, before, after in zip(of_set.images, given, values, strict=True):
+                if not math.isnan(after):
+                    numbers = ("" if math.isnan(before) else f"{before:.6g}", f"{after:.6g}")
+                    writer.writerow([name, image, metric, region, *numbers])
+    return table.getvalue()

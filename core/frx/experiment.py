@@ -9,25 +9,24 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 import torch
-from filelock import FileLock, Timeout
 
 import frx
 from frx import evaluate, files, report
 from frx.checkpoint import Checkpoints
 from frx.data import open_sets
-from frx.errors import BusyError, DataError, RecipeError, ResourceError
+from frx.errors import DataError, RecipeError, ResourceError
 from frx.hooks.checkpoints import SaveCheckpoints
 from frx.hooks.log import Log
 from frx.hooks.progress_bar import ProgressBar
 from frx.hooks.watch import Watch
 from frx.interruption import Interruption, listening
 from frx.lifecycle import build_hooks, plugin_manager
+from frx.locking import locked
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer, export
 from frx.precision import Precision
@@ -35,6 +34,7 @@ from frx.progress import duration, say
 from frx.randomness import seed_of
 from frx.recipe import Recipe
 from frx.run import Run, train
+from frx.scores import NamedMetric
 from frx.terms import Terms
 
 RECIPE, RECORD = "recipe.toml", "run.json"
@@ -88,6 +88,7 @@ def open_run(
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - recipe.data.workers))
     torch.backends.cudnn.deterministic = True
     torch.manual_seed(seed_of(recipe.seed, "model"))
+    model = precision.place(recipe.model.build())
     return Run(
         recipe=recipe,
         folder=folder,
@@ -97,41 +98,11 @@ def open_run(
         hooks=hooks,
         degradations=[use.build() for use in recipe.degradations],
         augmentations=[use.build() for use in recipe.augmentations],
-        model=precision.place(recipe.model.build()),
+        model=model,
         # Built now though used later: a weights file that is missing is found before training.
         losses_by_stage=[Terms.build(stage.losses, precision) for stage in recipe.stages],
-        metrics=evaluate.NamedMetric.build(recipe.metrics, device),
+        metrics=NamedMetric.build(recipe.metrics, device, model),
     )
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep the run folder for this process; the lock goes with the process, however it dies.
-
-    Raises:
-        BusyError: another process has it; names that one.
-    """
-    with files.failing_clearly(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    holder = folder / "run.lock.json"
-    lock = FileLock(folder / "run.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = json.loads(holder.read_bytes()) if holder.exists() else {}
-        raise BusyError(
-            f"{folder}: in use by process {who.get('pid', '?')} on {who.get('host', '?')} "
-            f"since {who.get('since', '?')}; wait for it or choose another --out"
-        ) from None
-    except OSError as error:
-        raise ResourceError(f"{folder}: cannot be locked: {error.strerror}") from error
-    try:
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        who = {"pid": os.getpid(), "host": platform.node(), "since": since}
-        files.write(holder, json.dumps(who))
-        yield
-    finally:
-        lock.release()
 
 
 def _set_aside(folder: Path) -> None:

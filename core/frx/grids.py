@@ -15,17 +15,27 @@ CAPTION_PX = 22
 
 
 def to_pixels(image: Tensor) -> Picture:
-    """float [3, H, W] or [1, 3, H, W] in 0..1 (clipped) to uint8 [H, W, 3]."""
+    """float [(1,) 3, H, W] in 0..1 (clipped) to uint8 [H, W, 3]; one channel becomes grey."""
     image = image.detach().reshape(image.shape[-3:]).clamp(0, 1)
+    image = image.expand(3, -1, -1)
     pixels: Picture = image.mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     return pixels
 
 
 def columns(batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What to show side by side, by caption, each [B, 3, H, W].
+    """What to show side by side, by caption, each [B, 3 or 1, H, W].
 
     A network that fills in gives its whole answer as "generated"; its "image" is the composite.
+    With "found", the damage that it was not told of, what it saw and found is shown as well.
     """
+    if "found" in outputs:
+        return {
+            "damaged": batch["degraded"],
+            "predicted": outputs["generated"],
+            "found": outputs["found"],
+            "restored": outputs["image"],
+            "clean": batch["clean"],
+        }
     if "generated" in outputs:
         return {
             "original": batch["clean"],

@@ -18,8 +18,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from frx import files
+from frx.blind import MASK_THRESHOLD, composited, finds_damage
 from frx.build import Use, converter_for
-from frx.errors import DataError, FrxError
+from frx.errors import DataError, FrxError, RecipeError
 from frx.precision import Precision
 from frx.strict import mistakes_in
 
@@ -57,13 +58,23 @@ class Restorer:
     module: nn.Module
     precision: Precision
     about: dict[str, Any]
+    mask_threshold: float = MASK_THRESHOLD
 
     @classmethod
-    def open(cls, folder: Path, device: torch.device, precision: str = "auto") -> Restorer:
+    def open(
+        cls,
+        folder: Path,
+        device: torch.device,
+        precision: str = "auto",
+        mask_threshold: float | None = None,
+    ) -> Restorer:
         """Read a run folder, or the `model/` folder of one.
+
+        `mask_threshold`, 0..1, is for networks that find the damage themselves (`frx.blind`).
 
         Raises:
             DataError: there is no model, or it is damaged.
+            RecipeError: a threshold is given, and the model finds no damage.
         """
         inner = folder / "model"
         place = inner if inner.is_dir() else folder
@@ -85,10 +96,20 @@ class Restorer:
         except Exception as error:
             text = "; ".join(mistake.text for mistake in mistakes_in(error))
             raise DataError(f"{place / DESCRIPTION}: {text}") from error
+        if mask_threshold is None:
+            mask_threshold = MASK_THRESHOLD
+        elif not finds_damage(module):
+            raise RecipeError(
+                f"{use.name} does not find the damage itself: leave --mask-threshold out"
+            )
         chosen = Precision.choose(precision, device)
-        return cls(chosen.place(module).eval(), chosen, about)
+        return cls(chosen.place(module).eval(), chosen, about, mask_threshold)
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named outputs for a batch ("degraded" [B, 3, H, W] in 0..1, maybe "mask")."""
-        return self.precision.forward(self.module, batch)
+        """Named outputs for a batch ("degraded" [B, 3, H, W] in 0..1, maybe "mask").
+
+        Where the network finds the damage itself, its "image" is the composite.
+        """
+        outputs = self.precision.forward(self.module, batch)
+        return composited(outputs, batch["degraded"], self.mask_threshold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,30 @@ def draw_curves(log: Path, out: Path) -> None:
         _draw_panel(panel, lines, label)
         if label in losses and all(line.get(label, 1) > 0 for line in lines):
             panel.set_yscale("log")
+    figure.tight_layout()
+    files.write_with(out, lambda path: figure.savefig(path))
+
+
+def draw_thresholds(found: Mapping[str, Any], out: Path) -> None:
+    """Draw the metrics of masks over the threshold, from `scores.json`'s "mask_thresholds"."""
+    from matplotlib.figure import Figure
+
+    best = found["best"]
+    figure = Figure(figsize=(6.4, 4.0), dpi=100)
+    panel = figure.add_subplot()
+    for name, curve in found.items():
+        if name != "best":
+            points = [(float(threshold), value) for threshold, value in curve.items()]
+            panel.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+    panel.axvline(
+        best["threshold"],
+        color="0.7",
+        linestyle="--",
+        label=f"best by {best['by']}: {best['threshold']:g}",
+    )
+    panel.set(xlabel="mask threshold", title="masks found, mean over images")
+    panel.grid(alpha=0.3)
+    panel.legend()
     figure.tight_layout()
     files.write_with(out, lambda path: figure.savefig(path))
 

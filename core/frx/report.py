@@ -15,6 +15,7 @@ from rich.table import Table
 from frx import files
 from frx.progress import duration
 from frx.recipe import Recipe
+from frx.scores import REGIONS
 
 COLUMNS = ("input", "restored", "gain")
 WIDE = 160
@@ -29,7 +30,7 @@ def standard_output() -> Console:
 
 
 def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`scores.json` as rows: set, images, metric, region, input, restored, gain."""
+    """`scores.json` as rows: set, images, metric, region, and of `COLUMNS` what there is."""
     return [
         {
             "set": name,
@@ -37,11 +38,11 @@ def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "metric": metric,
             "arrow": "↑" if found["higher_is_better"] else "↓",
             "region": region,
-            **{column: found[region][column] for column in COLUMNS},
+            **found[region],
         }
         for name, of_set in summary["sets"].items()
         for metric, found in of_set["metrics"].items()
-        for region in ("whole", "damaged", "undamaged")
+        for region in REGIONS
         if region in found
     ]
 
@@ -54,17 +55,39 @@ def print_scores(summary: Mapping[str, Any]) -> None:
     for column in COLUMNS:
         table.add_column(column, justify="right")
     for row in score_rows(summary):
-        numbers = [f"{row['input']:.4g}", f"{row['restored']:.4g}", f"{row['gain']:+.3g}"]
-        style = "green" if row["gain"] > 0 else "red" if row["gain"] < 0 else "default"
+        gain = row.get("gain", 0)
+        style = "green" if gain > 0 else "red" if gain < 0 else "default"
         table.add_row(
             row["set"],
             str(row["images"]),
             f"{row['metric']} {row['arrow']}",
             row["region"],
-            *numbers[:2],
-            f"[{style}]{numbers[2]}[/]",
+            *(f"{row[column]:.4g}" if column in row else "" for column in COLUMNS[:2]),
+            f"[{style}]{gain:+.3g}[/]" if "gain" in row else "",
         )
-    standard_output().print(table)
+    console = standard_output()
+    console.print(table)
+    for name, found in mask_thresholds(summary).items():
+        console.print(f"{name}: {best_threshold(found)}")
+
+
+def mask_thresholds(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By set, what `scores.json` has on the thresholds of masks; none where nothing finds them."""
+    return {
+        name: of_set["mask_thresholds"]
+        for name, of_set in summary["sets"].items()
+        if "mask_thresholds" in of_set
+    }
+
+
+def best_threshold(found: Mapping[str, Any]) -> str:
+    """Name the best of several thresholds."""
+    best, curve = found["best"], found[found["best"]["by"]]
+    first, *_, last = curve
+    return (
+        f"by {best['by']} the best --mask-threshold between {first} and {last} is "
+        f"{best['threshold']:g} ({best['value']:.4g})"
+    )
 
 
 def write(
@@ -90,6 +113,14 @@ def write(
         },
         columns=COLUMNS,
         pictures=pictures,
+        thresholds=[
+            {
+                "name": name,
+                "best": best_threshold(found),
+                "data": _embedded(folder / f"mask_thresholds-{name}.png"),
+            }
+            for name, found in mask_thresholds(summary).items()
+        ],
         curves=_embedded(curves) if curves.exists() else None,
         toml=tomli_w.dumps(recipe.table()),
     )

@@ -10,6 +10,7 @@ import torch
 from attrs import Factory, define, frozen
 
 from frx import images
+from frx.blind import finds_damage
 from frx.build import run_time_data
 from frx.data import to_device
 from frx.errors import DataError, FrxError, RecipeError, ResourceError
@@ -22,8 +23,8 @@ from frx.progress import Progress
 
 # What can be read but is a poor place for a restored photograph.
 WRITTEN_AS = {".gif": ".png"}
-# These would change what is to stay as it is around a mask.
-WRITTEN_AS_WITH_MASK = WRITTEN_AS | dict.fromkeys((".jpg", ".jpeg", ".webp", ".avif"), ".png")
+# These would change what is to stay as it is beside the damage.
+WRITTEN_AS_IN_PART = WRITTEN_AS | dict.fromkeys((".jpg", ".jpeg", ".webp", ".avif"), ".png")
 
 
 @frozen
@@ -40,6 +41,7 @@ class Outcome:
 
     done: list[Path] = Factory(list)
     failed: dict[Path, str] = Factory(dict)
+    unharmed: list[Path] = Factory(list)  # of those done: no damage was found, all is as it was
 
 
 def collect(inputs: Sequence[Path], written_as: Mapping[str, str] = WRITTEN_AS) -> list[Job]:
@@ -102,12 +104,17 @@ def find_masks(given: Path, jobs: Sequence[Job]) -> dict[Path, list[Path]]:
 
 
 def restore(
-    inputs: Sequence[Path], out: Path, restorer: Restorer, masks: Path | None = None
+    inputs: Sequence[Path],
+    out: Path,
+    restorer: Restorer,
+    masks: Path | None = None,
+    found_masks: Path | None = None,
 ) -> Outcome:
     """Send every image through the network at its own size and write it under `out`.
 
-    With `masks` (see `find_masks`) only what these mark is replaced. All else is written as it was
-    read, bit for bit, so the suffixes of lossy formats become `.png`.
+    With `masks` (see `find_masks`), or a network that finds the damage itself, only what is marked
+    is replaced. All else is written as it was read, bit for bit, so the suffixes of lossy formats
+    become `.png`. `found_masks` is a folder for the masks of what such a network finds.
 
     A file that fails is named in the outcome; the others are done.
 
@@ -115,30 +122,45 @@ def restore(
         RecipeError: the model asks for a mask and there is none, or the other way round.
         DataError: as `collect` and `find_masks`.
     """
+    blind = finds_damage(restorer.module)
     asks = run_time_data(type(restorer.module).forward)
     model = type(restorer.module).__name__
     if masks is None and asks.get("mask"):
         raise RecipeError(f"{model} asks for a mask of what is to fill in: give it with --mask")
-    if masks is not None and "mask" not in asks:
+    if masks is not None and "mask" not in asks and not blind:
         raise RecipeError(f"{model} does not ask for a mask: leave --mask out")
-    jobs = collect(inputs, WRITTEN_AS if masks is None else WRITTEN_AS_WITH_MASK)
+    if found_masks is not None and (masks is not None or not blind):
+        why = "--mask says where" if blind else f"{model} does not look for damage"
+        raise RecipeError(f"{why}: leave --found-masks out")
+    jobs = collect(inputs, WRITTEN_AS if masks is None and not blind else WRITTEN_AS_IN_PART)
     masks_of = {} if masks is None else find_masks(masks, jobs)
     outcome = Outcome()
     with Progress("restoring", len(jobs)) as progress:
         for job in jobs:
+            targets = [out / job.name]
+            if found_masks is not None:
+                targets.append(found_masks / job.name.with_suffix(".png"))
             try:
-                target = out / job.name
-                for source in (job.source, *masks_of.get(job.source, ())):
-                    if target.resolve() == source.resolve():
-                        raise DataError(f"{source}: would be overwritten; choose another -o")
+                _refuse_overwriting(targets, (job.source, *masks_of.get(job.source, ())))
                 photograph = images.read(job.source)
                 mask = None if masks is None else _mask(photograph, masks, masks_of[job.source])
-                images.write(target, restored(photograph, restorer, mask), like=photograph)
-                outcome.done.append(target)
+                pixels, replaced = restored(photograph, restorer, mask)
+                images.write(targets[0], pixels, like=photograph)
+                if found_masks is not None and replaced is not None:
+                    images.write(targets[1], replaced)
+                outcome.done.append(targets[0])
+                if replaced is not None and not replaced.any():
+                    outcome.unharmed.append(job.source)
             except FrxError as error:
                 outcome.failed[job.source] = str(error)
             progress.advance()
     return outcome
+
+
+def _refuse_overwriting(targets: Sequence[Path], sources: Sequence[Path]) -> None:
+    for source in sources:
+        if any(target.resolve() == source.resolve() for target in targets):
+            raise DataError(f"{source}: would be overwritten; choose another -o")
 
 
 def _mask(photograph: Photograph, given: Path, found: Sequence[Path]) -> Picture:
@@ -155,10 +177,13 @@ def _mask(photograph: Photograph, given: Path, found: Sequence[Path]) -> Picture
     return mask
 
 
-def restored(photograph: Photograph, restorer: Restorer, mask: Picture | None = None) -> Picture:
-    """The restored pixels [H, W, 3] of a photograph.
+def restored(
+    photograph: Photograph, restorer: Restorer, mask: Picture | None = None
+) -> tuple[Picture, Picture | None]:
+    """The restored pixels [H, W, 3] of a photograph, and the mask [H, W] of what was replaced.
 
-    With a mask [H, W] those where it is 255; elsewhere the photograph's own.
+    Where the mask is 0 they are the photograph's own. It is the one given or, from a network that
+    finds the damage itself, what that finds; there is none where every pixel is the network's.
     """
     pixels = np.ascontiguousarray(photograph.pixels)
     pictures = {"degraded": pixels} if mask is None else {"degraded": pixels, "mask": mask}
@@ -167,7 +192,8 @@ def restored(photograph: Photograph, restorer: Restorer, mask: Picture | None = 
         for name, picture in pictures.items()
     }
     try:
-        image = to_pixels(restorer(batch)["image"])
+        outputs = restorer(batch)
+        image = to_pixels(outputs.get("generated", outputs["image"]))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -176,4 +202,6 @@ def restored(photograph: Photograph, restorer: Restorer, mask: Picture | None = 
             f"{photograph.path}: out of memory at {width}×{height}; "
             "make the picture smaller, or try another --device"
         ) from error
-    return image if mask is None else np.where(mask[..., None] > 0, image, pixels)
+    if mask is None and "found" in outputs:
+        mask = to_pixels(outputs["found"])[..., 0]
+    return (image if mask is None else np.where(mask[..., None] > 0, image, pixels)), mask

@@ -17,18 +17,16 @@ from torch import Tensor, nn
 
 from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
 from frx.errors import DivergedError, RecipeError
-from frx.evaluate import NamedMetric, SetScores
 from frx.network import Network
 from frx.precision import Precision
 from frx.randomness import seed_of
 from frx.recipe import Recipe, Stage
+from frx.scores import NamedMetric
 from frx.terms import Terms
+from frx.validation import validate
 
 if TYPE_CHECKING:
     from frx.specs import Augmentation, Degradation, Trainer
-
-# Validation needs no gradients, so a batch of it takes far less memory than one of training.
-VALIDATION_BATCH = 16
 
 
 @define
@@ -289,39 +287,3 @@ def _train_epoch(run: Run) -> None:
         position.batch += 1
         position.step += 1
         run.hook.frx_step_end(run=run)
-
-
-@torch.no_grad()
-def validate(run: Run) -> dict[str, float]:
-    """Means over the images of "val": each loss term, "loss", their sum, and each metric.
-
-    A metric is there with its region, "ssim whole" and, where damage is marked, "ssim damaged":
-    the label of a loss, of which there may be one of the same name, has none.
-    """
-    module = run.networks["model"].module.eval()
-    totals: dict[str, Tensor] = {}
-    scores = SetScores()
-    subset = run.sets["val"]
-    for batch in batches(run.samples("val"), subset.indices, VALIDATION_BATCH, run.device):
-        run.bad_images |= dict(batch.bad)
-        if not batch.size:
-            continue
-        outputs = run.forward("model", batch)
-        for label, value in run.losses(outputs, batch).items():
-            totals[label] = totals.get(label, torch.zeros_like(value)) + value * batch.size
-        candidates = {"restored": outputs["image"]}
-        if run.input_scores is None:  # the damage is the same in every validation of a stage
-            candidates["input"] = batch["degraded"]
-        scores.add(batch, candidates, run.metrics)
-    module.train()
-    restored = scores.means("restored")
-    if run.input_scores is None:
-        run.input_scores = scores.means("input")
-    run.gains = {
-        name: metric.gain(run.input_scores[name], restored[name])
-        for metric in run.metrics
-        for name in restored
-        if name.partition(" ")[0] == metric.name
-    }
-    means = {label: total.item() / len(scores.images) for label, total in totals.items()}
-    return {"loss": sum(means.values()), **means, **restored}

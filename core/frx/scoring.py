@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
 
 import torch
+from attrs import frozen
+from torch import Tensor
 
-from frx import evaluate
-from frx.data import Samples, Subset, open_sets, open_whole
+from frx import evaluate, images
+from frx.data import Batch, Samples, Subset, open_sets, open_whole
 from frx.errors import RecipeError
+from frx.grids import to_pixels
 from frx.lifecycle import build_hooks, plugin_manager
 from frx.model_folder import Restorer
 from frx.recipe import Recipe
 from frx.registry import nearest
+from frx.scores import NamedMetric
 
 
 def score_run(
@@ -24,6 +28,7 @@ def score_run(
     device: torch.device,
     splits: Sequence[str] = (),
     whole: str | None = None,
+    mask_threshold: float | None = None,
 ) -> dict[str, Any]:
     """Score the model of a run folder, write scores and pictures to `out`.
 
@@ -34,7 +39,7 @@ def score_run(
         RecipeError: there is no such set.
         DataError: the run has no model yet.
     """
-    restorer = Restorer.open(run, device, recipe.precision)
+    restorer = Restorer.open(run, device, recipe.precision, mask_threshold)
     manager = plugin_manager(build_hooks(recipe.hooks))
 
     def make(spec: Any) -> Any:
@@ -50,7 +55,30 @@ def score_run(
                 raise RecipeError(f"{run}: no set {name!r}; {nearest(name, sets)}")
         sets = {n: s for n, s in sets.items() if (n in splits if splits else n != "train")}
     degradations = [use.build() for use in recipe.degradations]
-    metrics = evaluate.NamedMetric.build(recipe.metrics, device)
+    metrics = NamedMetric.build(recipe.metrics, device, restorer.module)
     made = {name: Samples(subset, recipe.seed, degradations) for name, subset in sets.items()}
-    scores = evaluate.score_sets(restorer, made, metrics, device)
+    scores = evaluate.score_sets(restorer, made, metrics, device, Parts(out))
     return evaluate.write(out, scores, metrics)
+
+
+@frozen
+class Parts:
+    """Writes what became of each picture in part, one PNG each, below `out`/FOLDER/SET."""
+
+    out: Path
+
+    FOLDERS: ClassVar = {
+        "predicted_images": "generated",
+        "reconstructed_images": "image",
+        "binary_masks": "found",
+    }
+
+    def __call__(self, label: str, batch: Batch, outputs: Mapping[str, Tensor]) -> None:
+        """Write those of a batch, if a part of its pictures was replaced."""
+        if "generated" not in outputs:
+            return
+        for folder, output in self.FOLDERS.items():
+            for name, picture in zip(batch.names, outputs.get(output, ()), strict=False):
+                path = self.out / folder / label / PurePosixPath(name).with_suffix(".png")
+                pixels = to_pixels(picture)
+                images.write(path, pixels[..., 0] if output == "found" else pixels)

@@ -76,7 +76,11 @@ class Model(Protocol):
     """A network: an `nn.Module` whose forward names the tensors it wants."""
 
     def forward(self, *data: Tensor) -> Tensor | dict[str, Tensor]:
-        """Return the restored image [B, 3, H, W] in 0..1, or named outputs with one "image"."""
+        """Return the restored image [B, 3, H, W] in 0..1, or named outputs with one "image".
+
+        One that finds the damage itself says `finds_damage = True` and gives "mask", too:
+        [B, 1, H, W], logits, high where a pixel is damaged. Only there "image" is put in.
+        """
 
 
 class Loss(Protocol):
@@ -85,7 +89,8 @@ class Loss(Protocol):
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
         """Return one number, differentiable, least where `restored` equals `clean`.
 
-        One that asks for `region` [B, 1, H, W] can be limited to it by a recipe.
+        One that asks for `region` [B, 1, H, W] can be limited to it by a recipe. One that asks for
+        `logits` and `target` instead compares an output of logits with a mask.
         """
 
 
@@ -123,7 +128,12 @@ class Metric(Protocol):
     protocol: str
 
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
-        """Return one number an image, [B]; a metric that asks for `region` can be scored by it."""
+        """Return one number an image, [B].
+
+        One that asks for `region` [B, 1, H, W] counts what is inside; another is shown pictures
+        that are clean outside it. One that asks for `found` [B, 1, H, W] and `mask` judges the
+        damage that a network finds itself.
+        """
 
 
 class Trainer(Protocol):

@@ -16,7 +16,11 @@ from frx.regions import grown
 
 @frozen(eq=False)
 class Term:
-    """weight · loss(outputs[on], batch[target]); other data a loss asks for come by name."""
+    """weight · loss(outputs[on], batch[target]); other data a loss asks for come by name.
+
+    A loss says by the names it asks for what it takes: an image and the clean one as `restored` and
+    `clean`, logits and a target of 1 and 0 as `logits` and `target`.
+    """
 
     table: LossTerm
     loss: Callable[..., Tensor]
@@ -32,11 +36,9 @@ class Term:
             RecipeError: the model has no such output, or the batch no such target.
         """
         table, label = self.table, f"loss {self.label}"
-        data = {
-            **batch,
-            "restored": chosen(outputs, label, "on", table.on),
-            "clean": chosen(batch, label, "target", table.target),
-        }
+        made = chosen(outputs, label, "on", table.on)
+        wanted = chosen(batch, label, "target", table.target)
+        data = {**batch, "restored": made, "logits": made, "clean": wanted, "target": wanted}
         if table.region is not None:
             data["region"] = grown(batch[table.region], table.ring_px)
         value: Tensor = call(self.loss, data)
@@ -63,7 +65,11 @@ class Terms:
 
     @classmethod
     def build(cls, recipe_terms: Sequence[LossTerm], precision: Precision) -> Terms:
-        """Make the losses; one that is a network (a perceptual loss) goes to the device, frozen."""
+        """Make the losses; one that is a network (a perceptual loss) goes to the device, frozen.
+
+        Raises:
+            RecipeError: a loss cannot be limited to a region, or take what its term names.
+        """
         built = []
         for term in recipe_terms:
             loss = term.loss.build()
@@ -72,6 +78,11 @@ class Terms:
             if term.region is not None and not wants(loss, "region"):
                 raise RecipeError(
                     f"loss {term.label}: cannot be limited to a region, as it does not ask for one"
+                )
+            if term.on == "image" and wants(loss, "logits"):
+                raise RecipeError(
+                    f"loss {term.label}: asks for logits, and an image is none; a mask's are "
+                    'on = "mask", target = "mask"'
                 )
             built.append(Term(term, loss))
         return cls(built)

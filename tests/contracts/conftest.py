@@ -33,6 +33,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("discriminator", "patchgan"): {"width": 8},
     ("loss", "identity"): {"backbone": "edgeface_xxs", "weights": "<random_embedding>"},
     ("metric", "identity_distance"): {"backbone": "edgeface_xxs", "weights": "<random_embedding>"},
+    ("model", "dual_decoder_unet"): {"width": 4},
     ("model", "inpaint_unet"): {"width": 8},
     ("model", "pix2pix_unet"): {"levels": 3, "width": 8},
     ("schedule", "constant_then_linear"): {"decay_epochs": 3},

@@ -1,23 +1,15 @@
-"""The checks of models, losses and metrics, each sentence with one that earns it."""
+"""The checks of models and metrics, each sentence with one that earns it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from frx import testing
-from frx.regions import mean_over
-
-Picture = NDArray[np.uint8]
-Rng = np.random.Generator
-
 
 Says = Callable[..., None]
 
@@ -95,9 +87,72 @@ class Cheating(Net):
         return self.layer(degraded) * 0 + clean
 
 
+class Finding(Net):
+    """Right in everything, and finds damage; the wrong ones differ in one thing."""
+
+    finds_damage = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, 1, 1)
+
+    def mask(self, degraded: Tensor) -> Tensor:
+        return self.head(degraded)
+
+    def forward(self, degraded: Tensor) -> Any:
+        return {"image": degraded + self.layer(degraded), "mask": self.mask(degraded)}
+
+
+class Hesitant(Finding):
+    """Untrained, its logits all lie between 0 and 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.constant_(self.head.bias, 0.3)
+        nn.init.normal_(self.head.weight, std=1e-3)
+
+
+class Silent(Finding):
+    finds_damage = False
+
+
+class Empty(Finding):
+    def forward(self, degraded: Tensor) -> Any:
+        return {"image": self.layer(degraded), "logits": self.head(degraded)}
+
+
+class Colourful(Finding):
+    def mask(self, degraded: Tensor) -> Tensor:
+        return self.head(degraded).expand(-1, 3, -1, -1)
+
+
+class Small(Finding):
+    def mask(self, degraded: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(self.head(degraded), 2)
+
+
+class EvenMask(Finding):
+    def mask(self, degraded: Tensor) -> Tensor:
+        pooled = nn.functional.max_pool2d(self.head(degraded), 2)
+        return nn.functional.interpolate(pooled, scale_factor=2)
+
+
+class Probable(Finding):
+    def mask(self, degraded: Tensor) -> Tensor:
+        return self.head(degraded).sigmoid()
+
+
 def test_right_models_pass() -> None:
     testing.check_model(Net(), Net())
     testing.check_model(SaidSo())
+    testing.check_model(Finding())
+
+
+def test_logits_that_lie_between_0_and_1_by_chance_pass() -> None:
+    hesitant = Hesitant()
+    mask = hesitant(torch.rand(2, 3, 64, 64))["mask"]
+    assert 0 < mask.min() <= mask.max() < 1
+    testing.check_model(hesitant)
 
 
 @pytest.mark.parametrize(
@@ -114,146 +169,17 @@ def test_right_models_pass() -> None:
         (InPlace, "InPlace changes its input"),
         (Cheating, "fails on images of 64 × 64: RecipeError: Cheating asks for clean"),
         (nn.Identity, "Identity has no parameter that could learn"),
+        (Silent, 'Silent gives a "mask", but does not declare it'),
+        (Silent, "has to have a class attribute finds_damage = True"),
+        (Empty, 'Empty says finds_damage = True and gives no "mask"'),
+        (Colourful, '"mask" [2, 3, 64, 64] where [2, 1, 64, 64] is wanted'),
+        (Small, '"mask" [2, 1, 32, 32] where [2, 1, 64, 64] is wanted'),
+        (EvenMask, '"mask" [2, 1, 36, 52] where [2, 1, 37, 53] is wanted'),
+        (Probable, 'Probable gives a "mask" of values between 0 and 1, as after a sigmoid'),
     ],
 )
 def test_models(make: Callable[[], nn.Module], sentence: str, says: Says) -> None:
     says(sentence, testing.check_model, make(), make())
-
-
-def an_image_of_losses(restored: Tensor, clean: Tensor) -> Tensor:
-    return (restored - clean).abs()
-
-
-def backwards(restored: Tensor, clean: Tensor) -> Tensor:
-    return -(restored - clean).square().mean()
-
-
-def root(restored: Tensor, clean: Tensor) -> Tensor:
-    return (restored - clean).square().mean().sqrt()
-
-
-def detached(restored: Tensor, clean: Tensor) -> Tensor:
-    return (restored.detach() - clean).abs().mean()
-
-
-def levels(restored: Tensor, clean: Tensor) -> Tensor:
-    return ((restored * 255).round() - (clean * 255).round()).abs().mean()
-
-
-def mean_in_mask(restored: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
-    return ((restored - clean).abs() * mask).sum() / mask.sum()
-
-
-def decibels(restored: Tensor, clean: Tensor) -> Tensor:
-    return 10 * torch.log10((restored - clean).square().mean())
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        (an_image_of_losses, "has to return one number, a tensor of shape [], not [2, 3, 64, 64]"),
-        (backwards, "backwards is -0 where restored equals clean, but -0.00"),
-        (root, "root has a gradient that is not finite for an image that is already clean"),
-        (detached, "detached lets no gradient through to the restored image"),
-        (levels, "levels does not change with the restored image: no gradient"),
-        (
-            mean_in_mask,
-            "mean_in_mask is nan for an image that is already clean, with an empty mask",
-        ),
-        (decibels, "decibels is -inf for an image that is already clean"),
-    ],
-)
-def test_losses(wrong: Any, sentence: str, says: Says) -> None:
-    says(sentence, testing.check_loss, wrong)
-
-
-def error(restored: Tensor, clean: Tensor) -> Tensor:
-    return (restored - clean).abs()
-
-
-class Limited:
-    """Right in everything; the wrong ones differ in one thing."""
-
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        return mean_over(error(restored, clean), region)
-
-
-class Demanding(Limited):
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor) -> Tensor:
-        return mean_over(error(restored, clean), region)
-
-
-class Heedless(Limited):
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        return error(restored, clean).mean()
-
-
-class HeedlessNetwork(nn.Module):
-    def forward(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        return error(restored, clean).mean()
-
-
-def heedless(
-    restored: Tensor, clean: Tensor, region: Tensor | None = None, *, scale: float = 1
-) -> Tensor:
-    return scale * error(restored, clean).mean()
-
-
-class Unguarded(Limited):
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        inside = torch.ones_like(clean) if region is None else region.expand_as(clean)
-        return (error(restored, clean) * inside).sum() / inside.sum()
-
-
-class Fading(Limited):
-    """Zero outside the region, and averaged over the whole picture."""
-
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        return (error(restored, clean) * (1 if region is None else region)).mean()
-
-
-class Reverse(Limited):
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        return super().__call__(restored, clean, None if region is None else 1 - region)
-
-
-class Baited(Limited):
-    """Rewards what is wrong outside of the region."""
-
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        outside = 0 if region is None else super().__call__(restored, clean, 1 - region)
-        return super().__call__(restored, clean, region) - 2 * outside
-
-
-class Constant(Limited):
-    def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
-        if region is not None and not region.any():
-            return torch.zeros(())
-        return super().__call__(restored, clean, region)
-
-
-def test_a_right_loss_that_asks_for_a_region_passes() -> None:
-    testing.check_loss(Limited())
-    testing.check_loss(partial(Limited()))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        (Demanding(), "RecipeError: Demanding asks for region, which is not there"),
-        (Heedless(), "for an empty region; it has to be 0, with a gradient of 0"),
-        (HeedlessNetwork(), "for an empty region; it has to be 0"),
-        (heedless, "for an empty region; it has to be 0"),
-        (partial(heedless, scale=2), "for an empty region; it has to be 0"),
-        (Unguarded(), "Unguarded is nan for an empty region; it has to be finite"),
-        (Fading(), "Fading shrinks with its region, from 0.07"),
-        (Reverse(), "Reverse is 0 where the region is everything, but 0.07"),
-        (Baited(), "where restored equals clean within the region, but -0.08"),
-        (Constant(), "Constant lets no gradient through to the restored image"),
-    ],
-)
-def test_losses_by_region(wrong: Any, sentence: str, says: Says) -> None:
-    says(sentence, testing.check_loss, wrong)
 
 
 class Error:
@@ -309,4 +235,90 @@ def test_a_right_metric_passes() -> None:
     ],
 )
 def test_metrics(wrong: Any, sentence: str, says: Says) -> None:
+    says(sentence, testing.check_metric, wrong)
+
+
+class Overlap:
+    """Right in everything; the wrong ones differ in one thing."""
+
+    higher_is_better = True
+    protocol = "mean over images of each image's own IoU, of pixels"
+
+    def __call__(self, mask: Tensor, found: Tensor) -> Tensor:
+        return self.over(mask * found, torch.maximum(mask, found))
+
+    def over(self, both: Tensor, either: Tensor) -> Tensor:
+        return both.sum(dim=(1, 2, 3)) / either.sum(dim=(1, 2, 3))
+
+
+class SaysLess(Overlap):
+    higher_is_better = False
+
+
+class AllAlike(Overlap):
+    def __call__(self, mask: Tensor, found: Tensor) -> Tensor:
+        return torch.ones(len(found))
+
+
+class TruthAlone(Overlap):
+    def __call__(self, mask: Tensor, found: Tensor) -> Tensor:
+        return self.over(mask, torch.ones_like(found))
+
+
+class OnePixelEach(Overlap):
+    def __call__(self, mask: Tensor, found: Tensor) -> Tensor:
+        return mask * found
+
+
+class Pooled(Overlap):
+    def over(self, both: Tensor, either: Tensor) -> Tensor:
+        return (both.sum() / either.sum()).expand(len(both))
+
+
+class Lopsided(Overlap):
+    """Counts what was not damaged, and goes to infinity where nothing was."""
+
+    higher_is_better = False
+
+    def __call__(self, mask: Tensor, found: Tensor) -> Tensor:
+        return self.over(found * (1 - mask), mask)
+
+
+class Spoilt(Overlap):
+    """An image with nothing to score spoils the others."""
+
+    def over(self, both: Tensor, either: Tensor) -> Tensor:
+        scores = super().over(both, either)
+        return scores + 0 * scores.sum()
+
+
+class Halting(Overlap):
+    def over(self, both: Tensor, either: Tensor) -> Tensor:
+        if not either[0].any():
+            raise ZeroDivisionError("no pixels")
+        return super().over(both, either)
+
+
+def test_a_right_metric_of_masks_passes() -> None:
+    testing.check_metric(Overlap())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            SaysLess(),
+            "does not order the true mask, a slightly and a very wrong one as higher_is_better = "
+            "False says: 1, ",
+        ),
+        (AllAlike(), "AllAlike does not order the true mask, a slightly and a very wrong one"),
+        (TruthAlone(), "does not order the true mask, a slightly and a very wrong one"),
+        (OnePixelEach(), "has to return one number an image, [2] here, not [2, 1, 64, 64]"),
+        (Pooled(), "Pooled scores an image otherwise alone than in a batch"),
+        (Lopsided(), "gives inf for an image whose mask is empty"),
+        (Spoilt(), "whose mask and found is empty, and nan for the one beside it; a number is"),
+        (Halting(), "Halting fails on images of 64 × 64: ZeroDivisionError: no pixels"),
+    ],
+)
+def test_metrics_of_masks(wrong: Any, sentence: str, says: Says) -> None:
     says(sentence, testing.check_metric, wrong)

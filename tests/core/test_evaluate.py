@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frx.data import Samples, Subset
-from frx.evaluate import NamedMetric, score, write
+from frx.evaluate import score, write
+from frx.scores import NamedMetric
 from frx_metrics.psnr import PSNR
 
 CPU = torch.device("cpu")
@@ -85,7 +86,15 @@ def test_a_gain_is_good_news_also_where_lower_is_better(tmp_path: Path) -> None:
     assert error["whole"]["gain"] == pytest.approx(
         error["whole"]["input"] - error["whole"]["restored"]
     )
-    assert "damaged" not in error  # it asks for no region
+
+
+def test_a_metric_that_asks_for_no_region_sees_a_picture_that_is_clean_elsewhere(
+    tmp_path: Path,
+) -> None:
+    error = scores(tmp_path)["metrics"]["error"]
+    assert error["damaged"]["input"] == pytest.approx(50 / 255)  # half of each is black, not grey
+    assert error["damaged"]["restored"] == pytest.approx(25 / 255)
+    assert error["undamaged"] == {"input": 0.0, "restored": 0.0, "gain": 0.0}
 
 
 def test_every_image_has_its_line(tmp_path: Path) -> None:
@@ -101,5 +110,7 @@ def test_every_image_has_its_line(tmp_path: Path) -> None:
         ("psnr", "damaged"): 2,
         ("psnr", "undamaged"): 2,
         ("error", "whole"): 4,
+        ("error", "damaged"): 2,
+        ("error", "undamaged"): 2,
     }
     assert (tmp_path / "samples" / "test.png").exists()

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from frx.build import wants
-from frx.evaluate import NamedMetric
 from frx.regions import grown, mean_over
 
 
@@ -125,4 +124,3 @@ class LimitedNetwork(nn.Module):
 )
 def test_a_component_of_any_form_can_ask_for_a_region(component: Any, asks: bool) -> None:
     assert wants(component, "region") is asks
-    assert NamedMetric("any", component).by_region is asks

@@ -198,7 +198,7 @@ def test_gif_and_png_of_one_name_are_refused_without_a_mask_too() -> None:
 def test_the_command_fills_what_is_masked(
     frx, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_folder.Restorer, "open", lambda *_: restorer(PaintsRed()))
+    monkeypatch.setattr(model_folder.Restorer, "open", lambda *_, **__: restorer(PaintsRed()))
     words = ("restore", "photos", "-o", "out", "--model", "run")
     code, _, err = frx(*words)
     assert (code, "give it with --mask" in err) == (2, True)

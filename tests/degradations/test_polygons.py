@@ -48,6 +48,18 @@ def test_every_fill_of_the_list_is_drawn_equally_often_and_no_other():
     assert set(kinds(["black", "noise"])) == {"black", "noise"}
 
 
+def test_each_polygon_can_have_one_colour_of_its_own():
+    image = np.zeros((64, 64, 3), np.uint8)
+    colors = set()
+    for seed in range(20):
+        degradation = Polygons(count=1, fills=["color"])
+        damaged, mask = degradation(image, np.random.default_rng(seed))
+        (color,) = np.unique(damaged[mask > 0], axis=0)
+        colors.add(tuple(color.tolist()))
+    assert len(colors) == 20
+    assert "color" not in Polygons().fills
+
+
 def test_noise_is_uniform_and_independent():
     image = np.zeros((512, 512, 3), np.uint8)
     degradation = Polygons(count=30, fills=["noise"])

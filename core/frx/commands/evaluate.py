@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from frx.commands.recipe_options import device_option
+from frx.commands.recipe_options import device_option, mask_threshold_option
 
 
 @click.command(
@@ -37,6 +37,7 @@ from frx.commands.recipe_options import device_option
     type=click.Path(path_type=Path),
     help="Where scores and pictures go.  [default: RUN/evaluations/NAME]",
 )
+@mask_threshold_option
 @device_option
 def command(
     run: Path,
@@ -44,11 +45,16 @@ def command(
     splits: tuple[str, ...],
     overrides: tuple[str, ...],
     out: Path | None,
+    mask_threshold: float | None,
     device: str,
 ) -> None:
     """Score the finished run RUN on its sets, or on another folder of clean images.
 
     Images are damaged as the run's recipe damages its test set, unless --set changes that.
+
+    Writes scores.json, scores.csv and samples/. A model that replaces a part of each picture has
+    all of them in predicted_images/ and reconstructed_images/; one that finds the damage itself has
+    what it found in binary_masks/, and its masks are scored over several thresholds.
     """
     from frx.recipe import load
 
@@ -66,5 +72,6 @@ def command(
     label = data.name if data else "-".join(splits) or "sets"
     folder = out or run / "evaluations" / label
     whole = data.name if data else None
-    report.print_scores(score_run(run, loaded, folder, choose_device(device), splits, whole))
+    scores = score_run(run, loaded, folder, choose_device(device), splits, whole, mask_threshold)
+    report.print_scores(scores)
     click.echo(f"scores and pictures are in {folder}")

@@ -1,4 +1,4 @@
-"""The recipe, `--profile`, `--set` and `--device`: what several commands take."""
+"""The recipe, `--profile`, `--set`, `--device`, `--mask-threshold`: what several commands take."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def device_option(command: F) -> F:
     """Add `--device`."""
     return click.option(
         "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto."
+    )(command)
+
+
+def mask_threshold_option(command: F) -> F:
+    """Add `--mask-threshold`."""
+    return click.option(
+        "--mask-threshold",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        metavar="0..1",
+        help="For a model that finds the damage itself: how sure of a pixel's damage it has to be "
+        "to replace it.  [default: 0.1; 0.05 to 0.3 is sensible]",
     )(command)
 
 

@@ -9,6 +9,7 @@ from annotated_types import Ge
 from attrs import define
 
 from frx import images
+from frx.blind import composited
 from frx.data import batches
 from frx.grids import columns, comparison
 from frx.run import Run
@@ -19,8 +20,9 @@ from frx.specs import hookimpl
 class Samples:
     """A grid *damaged | restored | clean* of validation images, in `samples/`.
 
-    For a network that fills holes it is *original | masked | generated | composite*. The images
-    and their damage are the same every time, so one sees the network learn.
+    For a network that fills holes it is *original | masked | generated | composite*; one that finds
+    the damage itself has *predicted* and *found* between *damaged* and *restored*. The images and
+    their damage are the same every time, so one sees the network learn.
     """
 
     count: Annotated[int, Ge(1)] = 6
@@ -39,7 +41,8 @@ class Samples:
         rows = []
         for batch in batches(run.samples("val"), first, 1, run.device):
             if batch.size:
-                rows.append(columns(batch, run.forward("model", batch)))
+                outputs = composited(run.forward("model", batch), batch["degraded"])
+                rows.append(columns(batch, outputs))
         module.train()
         path = run.folder / "samples" / f"{run.stage.name}-{position.epoch:04}.png"
         images.write(path, comparison(rows))

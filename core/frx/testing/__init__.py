@@ -5,8 +5,9 @@ small random data in seconds; what a component is for, its author tests.
 """
 
 from frx.testing.adversarial import check_adversarial_loss, check_discriminator
+from frx.testing.losses import check_loss
 from frx.testing.pictures import check_augmentation, check_dataset, check_degradation
-from frx.testing.tensors import check_loss, check_metric, check_model
+from frx.testing.tensors import check_metric, check_model
 from frx.testing.training import check_hook, check_optimizer, check_schedule
 
 __all__ = [

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 # Two ways of computing one thing may round differently; this is far below a level of 8 bits.
 CLOSE = 1e-4
+SIZES = ((64, 64), (37, 53))  # height, width
 
 
 def damaged_batch(height: int, width: int) -> dict[str, Tensor]:
@@ -22,6 +23,17 @@ def damaged_batch(height: int, width: int) -> dict[str, Tensor]:
     mask = torch.zeros(2, 1, height, width)
     mask[..., width // 2 :] = 1
     return {"clean": clean, "degraded": (clean + 0.1 * noise).clamp(0, 1), "mask": mask}
+
+
+def with_damage_found(data: Mapping[str, Tensor], wrong_by_px: int) -> dict[str, Tensor]:
+    """A batch whose mask is a square, smaller in each picture, and "found", that moved diagonally.
+
+    Moved, it has pixels that are not damaged, and lacks some that are.
+    """
+    mask = torch.zeros_like(data["mask"])
+    for number in range(len(mask)):
+        mask[number, :, 4 : 28 - 6 * number, 4 : 28 - 6 * number] = 1
+    return {**data, "mask": mask, "found": mask.roll((wrong_by_px, wrong_by_px), dims=(2, 3))}
 
 
 def noise_for(clean: Tensor) -> Tensor:

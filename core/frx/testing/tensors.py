@@ -1,8 +1,8 @@
-"""Checks of what works on batches: models, losses, metrics."""
+"""Checks of what restores a batch, and of what judges that: models and metrics."""
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,8 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from frx.blind import finds_damage
 from frx.build import call, wants
-from frx.testing.batches import CLOSE, damaged_batch, described, noise_for
+from frx.testing.batches import (
+    CLOSE,
+    SIZES,
+    damaged_batch,
+    described,
+    noise_for,
+    with_damage_found,
+)
 from frx.testing.networks import (
     check_gradients,
     check_modes,
@@ -20,8 +28,6 @@ from frx.testing.networks import (
 )
 from frx.testing.promises import Promises
 
-SIZES = ((64, 64), (37, 53))  # height, width
-
 
 def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
     """Any size in, the same size out; one answer in all modes; every weight learns and is saved.
@@ -29,6 +35,8 @@ def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
     A network with dropout or running statistics says so with a class attribute
     `differs_in_training = True` and may then answer differently in training mode. `other`, made
     anew with the same options, shows that the saved weights hold all that was drawn or learnt.
+    A network that finds the damage itself says so with a class attribute `finds_damage = True`, and
+    gives "mask", [B, 1, H, W], as logits; no other network may call an output that.
     Gradients and weights change: hand over a network of your own.
 
     Raises:
@@ -41,6 +49,8 @@ def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
         del data["clean"]  # is not there when photographs are restored
         answer = partial(_outputs, promises, data)
         check_modes(promises, model, answer)
+    if finds_damage(model):
+        _check_logits(promises, model, data)
     check_gradients(promises, model, answer, "image")
     check_saving(promises, model, other, answer)
 
@@ -61,6 +71,7 @@ def _outputs(promises: Promises, data: Mapping[str, Tensor], model: nn.Module) -
         image.shape == data["degraded"].shape,
         f"makes {list(image.shape)} of {list(data['degraded'].shape)}; the size has to stay",
     )
+    _check_mask(promises, named, image, declared=finds_damage(model))
     for name, value in named.items():
         promises.kept(
             torch.isfinite(value).all(), f"gives {name!r} with values that are not finite"
@@ -68,111 +79,48 @@ def _outputs(promises: Promises, data: Mapping[str, Tensor], model: nn.Module) -
     return named
 
 
-def check_loss(loss: Callable[..., Tensor]) -> None:
-    """One finite number, least at equality, with a finite gradient to the restored image.
-
-    Also at equality itself, and where the mask marks nothing. One that asks for `region` also has
-    to be its mean over that: the value of the whole image where the region is everything, not less
-    where it is smaller, and 0 where it is empty.
-
-    Raises:
-        AssertionError: says which promise of `frx.Loss` is broken.
-    """
-    promises = Promises.made_by(loss)
-    if isinstance(loss, nn.Module):
-        loss.requires_grad_(False).eval()
-    for (height, width), mask in zip(SIZES, (1, 0), strict=True):
-        data = damaged_batch(height, width)
-        data["mask"] *= mask
-        noisy = (data["clean"] + 0.1 * noise_for(data["clean"])).clamp(0, 1)
-        least, _ = _value(promises, loss, data, data["clean"], "an image that is already clean")
-        value, gradient = _value(promises, loss, data, noisy, f"images of {width} × {height}")
-        promises.kept(
-            least <= value,
-            f"is {least:.4g} where restored equals clean, but {value:.4g} where it is noisy",
-        )
-        if mask:
-            promises.kept(
-                gradient.abs().max() > 0, "does not change with the restored image: no gradient"
-            )
-            if wants(loss, "region"):
-                _check_region_of_loss(promises, loss, data, noisy, value)
-
-
-def _check_region_of_loss(
-    promises: Promises,
-    loss: Callable[..., Tensor],
-    data: Mapping[str, Tensor],
-    noisy: Tensor,
-    whole: float,
+def _check_mask(
+    promises: Promises, named: Mapping[str, Tensor], image: Tensor, *, declared: bool
 ) -> None:
-    """A mean over the region: of all, of each half, of nothing."""
-
-    def within(region: Tensor, restored: Tensor, given: str) -> tuple[float, Tensor]:
-        return _value(promises, loss, {**data, "region": region}, restored, given)
-
-    half = data["mask"]
-    everything, _ = within(torch.ones_like(half), noisy, "a region that is everything")
+    """A mask [B, 1, H, W] where the network declares one, and none elsewhere."""
+    if not declared:
+        promises.kept(
+            "mask" not in named,
+            'gives a "mask", but does not declare it; one that finds damage has to have a class '
+            "attribute finds_damage = True",
+        )
+        return
+    promises.kept("mask" in named, 'says finds_damage = True and gives no "mask"')
+    wanted = [len(image), 1, *image.shape[-2:]]
     promises.kept(
-        math.isclose(everything, whole, rel_tol=1e-3, abs_tol=CLOSE),
-        f"is {everything:.4g} where the region is everything, but {whole:.4g} without a region",
-    )
-    halves = []
-    for region in (half, 1 - half):
-        value, _ = within(region, noisy, "a region that is half of the image")
-        for elsewhere in (data["clean"], noisy):
-            restored = torch.where(region > 0, data["clean"], elsewhere)
-            least, _ = within(region, restored, "a region that is already clean")
-            promises.kept(
-                least <= value,
-                f"is {least:.4g} where restored equals clean within the region, but {value:.4g} "
-                "where it is noisy",
-            )
-        halves.append(value)
-    of_half = sum(halves) / 2
-    promises.kept(
-        abs(of_half) >= 0.75 * abs(whole),
-        f"shrinks with its region, from {whole:.4g} to {of_half:.4g} for half of the image; it has "
-        "to be a mean over the region",
-    )
-    nothing, gradient = within(torch.zeros_like(half), noisy, "an empty region")
-    promises.kept(
-        nothing == 0 and not gradient.any(),
-        f"is {nothing:.4g} for an empty region; it has to be 0, with a gradient of 0",
+        list(named["mask"].shape) == wanted,
+        f'gives a "mask" {described(named["mask"])} where {wanted} is wanted',
     )
 
 
-def _value(
-    promises: Promises,
-    loss: Callable[..., Tensor],
-    data: Mapping[str, Tensor],
-    restored: Tensor,
-    given: str,
-) -> tuple[float, Tensor]:
-    """The loss and its gradient with respect to `restored`."""
-    restored = restored.clone().requires_grad_(True)
-    before = data["clean"].clone()
-    with promises.no_error(given):
-        value: Any = call(loss, {**data, "restored": restored})
-    if not data["mask"].any():
-        given = f"{given}, with an empty mask"
+@torch.no_grad()
+def _check_logits(promises: Promises, model: nn.Module, data: Mapping[str, Tensor]) -> None:
+    """A mask with values outside 0..1, where no sigmoid's are."""
+    tried = copy.deepcopy(model).eval()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(8):
+        mask = call(tried, data)["mask"]
+        if ((mask < 0) | (mask > 1)).any():
+            return
+        # Untrained logits may all lie within 0..1 by chance: other weights bring them out of it.
+        for parameter in tried.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     promises.kept(
-        isinstance(value, Tensor) and value.shape == (),
-        f"has to return one number, a tensor of shape [], not {described(value)}",
+        False, 'gives a "mask" of values between 0 and 1, as after a sigmoid; logits are wanted'
     )
-    promises.kept(torch.isfinite(value), f"is {value.item():.4g} for {given}; it has to be finite")
-    promises.kept(torch.equal(before, data["clean"]), "changes its input")
-    promises.kept(value.requires_grad, "lets no gradient through to the restored image")
-    (gradient,) = torch.autograd.grad(value, restored, allow_unused=True)
-    promises.kept(gradient is not None, "lets no gradient through to the restored image")
-    promises.kept(torch.isfinite(gradient).all(), f"has a gradient that is not finite for {given}")
-    return value.item(), gradient
 
 
 def check_metric(metric: Callable[..., Tensor]) -> None:
     """One number an image, which orders clean, slightly bad and very bad as it declares.
 
-    One that asks for `region` also has to give NaN where that is empty, and the score of the whole
+    One that asks for `found` is given masks instead: the truth, slightly and very wrong ones; where
+    nothing is damaged and nothing found its score may be NaN, which spares the other images. One
+    that asks for `region` also has to give NaN where that is empty, and the score of the whole
     image where it is everything.
 
     Raises:
@@ -186,64 +134,95 @@ def check_metric(metric: Callable[..., Tensor]) -> None:
         isinstance(protocol, str) and protocol.strip(),
         "has no protocol: the range, window, network, … that its numbers depend on",
     )
-    data = damaged_batch(*SIZES[0])
-    clean = data["clean"]
-    noise = noise_for(clean)
-    scores = [
-        _scores(promises, metric, {**data, "restored": (clean + amount * noise).clamp(0, 1)})
-        for amount in (0, 0.02, 0.2)
-    ]
+    judged, called = _judged(metric, *SIZES[0])
+    scores = [_scores(promises, metric, data) for data in judged]
     for better, worse in ((scores[0], scores[1]), (scores[1], scores[2])):
         promises.kept(
             torch.all(better > worse if higher_is_better else better < worse),
-            "does not order clean, slightly bad and very bad as higher_is_better = "
+            f"does not order {called} as higher_is_better = "
             f"{higher_is_better} says: {', '.join(f'{s[0].item():.4g}' for s in scores)}",
         )
-    bad = {**data, "restored": (clean + 0.2 * noise).clamp(0, 1)}
+    bad = judged[2]
     alone = _scores(promises, metric, {name: tensor[:1] for name, tensor in bad.items()})
     promises.kept(
         torch.allclose(alone, scores[2][:1], rtol=1e-3, atol=CLOSE),
         "scores an image otherwise alone than in a batch",
     )
-    odd = damaged_batch(*SIZES[1])
-    _scores(promises, metric, {**odd, "restored": odd["degraded"]})
+    _scores(promises, metric, _judged(metric, *SIZES[1])[0][1])
+    if wants(metric, "found"):
+        _check_nothing_found(promises, metric, bad)
     if wants(metric, "region"):
         _check_region_of_metric(promises, metric, bad, scores[2])
+
+
+def _judged(
+    metric: Callable[..., Tensor], height: int, width: int
+) -> tuple[list[dict[str, Tensor]], str]:
+    """Three batches, from right to very wrong, and how to call these."""
+    data = damaged_batch(height, width)
+    if wants(metric, "found"):
+        data["restored"] = data["degraded"]
+        moved = [with_damage_found(data, wrong_by_px) for wrong_by_px in (0, 2, 8)]
+        return moved, "the true mask, a slightly and a very wrong one"
+    noise = noise_for(data["clean"])
+    noisy = [
+        {**data, "restored": (data["clean"] + amount * noise).clamp(0, 1)}
+        for amount in (0, 0.02, 0.2)
+    ]
+    return noisy, "clean, slightly bad and very bad"
+
+
+def _check_nothing_found(
+    promises: Promises, metric: Callable[..., Tensor], data: Mapping[str, Tensor]
+) -> None:
+    """An image without damage, a mask without a find, and both, each beside an ordinary image."""
+    for empty in (("mask",), ("found",), ("mask", "found")):
+        first_empty = dict(data)
+        for name in empty:
+            first_empty[name] = data[name].clone()
+            first_empty[name][0] = 0
+        scores = _scores(promises, metric, first_empty, may_be_nan=True)
+        promises.kept(
+            torch.isfinite(scores[1]) and not torch.isinf(scores[0]),
+            f"gives {scores[0].item():.4g} for an image whose {' and '.join(empty)} is empty, and "
+            f"{scores[1].item():.4g} for the one beside it; a number is wanted, or NaN for the "
+            "first alone",
+        )
 
 
 def _check_region_of_metric(
     promises: Promises, metric: Callable[..., Tensor], data: Mapping[str, Tensor], whole: Tensor
 ) -> None:
-    everything = torch.ones_like(data["mask"])
+    everything = {**data, "region": torch.ones_like(data["mask"])}
     promises.kept(
-        torch.allclose(
-            _scores(promises, metric, {**data, "region": everything}), whole, rtol=1e-3, atol=CLOSE
-        ),
+        torch.allclose(_scores(promises, metric, everything), whole, rtol=1e-3, atol=CLOSE),
         "scores an image otherwise when the region is all of it",
     )
     first_empty = data["mask"].clone()
     first_empty[0] = 0
+    scores = _scores(promises, metric, {**data, "region": first_empty}, may_be_nan=True)
     promises.kept(
-        _scores(promises, metric, {**data, "region": first_empty}).isnan().tolist()
-        == [True, False],
+        scores.isnan().tolist() == [True, False],
         "has to give NaN for an image whose region is empty, and a number for the others",
     )
 
 
 @torch.no_grad()
 def _scores(
-    promises: Promises, metric: Callable[..., Tensor], data: Mapping[str, Tensor]
+    promises: Promises,
+    metric: Callable[..., Tensor],
+    data: Mapping[str, Tensor],
+    *,
+    may_be_nan: bool = False,
 ) -> Tensor:
     height, width = data["clean"].shape[-2:]
     with promises.no_error(f"images of {width} × {height}"):
-        found: Any = call(metric, data)
+        given: Any = call(metric, data)
     count = len(data["clean"])
     promises.kept(
-        isinstance(found, Tensor) and found.shape == (count,),
-        f"has to return one number an image, [{count}] here, not {described(found)}",
+        isinstance(given, Tensor) and given.shape == (count,),
+        f"has to return one number an image, [{count}] here, not {described(given)}",
     )
-    promises.kept(
-        "region" in data or torch.isfinite(found).all(), "gives a score that is not finite"
-    )
-    scores: Tensor = found
+    promises.kept(may_be_nan or torch.isfinite(given).all(), "gives a score that is not finite")
+    scores: Tensor = given
     return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import cv2
@@ -10,10 +10,10 @@ import numpy as np
 from annotated_types import Ge, Len
 from numpy.typing import NDArray
 
+from frx_degradations.fills import Fill, cover
+
 if TYPE_CHECKING:
     from frx.specs import Picture
-
-Fill = Literal["black", "white", "noise"]
 
 
 @attrs.frozen(kw_only=True)
@@ -27,8 +27,8 @@ class Polygons:
     grow or shrink in proportion. What lies outside the picture is cut off.
 
     Ranges (low, high) are drawn from uniformly for each polygon, as is the fill out of `fills`;
-    "noise" is an independent, uniform level for every pixel and channel. Later polygons cover
-    earlier ones.
+    "noise" is an independent, uniform level for every pixel and channel, "color", which is not
+    among the defaults, one random colour for the whole polygon. Later polygons cover earlier ones.
     """
 
     count: Annotated[int, Ge(1)] = 3
@@ -52,14 +52,8 @@ class Polygons:
         for _ in range(self.count):
             polygon = np.zeros_like(mask)
             cv2.fillPoly(polygon, [self._corners(height, width, rng)], 255)
-            inside = polygon > 0
-            match self.fills[rng.integers(len(self.fills))]:
-                case "black":
-                    damaged[inside] = 0
-                case "white":
-                    damaged[inside] = 255
-                case "noise":
-                    damaged[inside] = rng.integers(0, 256, (inside.sum(), 3), np.uint8)
+            fill = self.fills[rng.integers(len(self.fills))]
+            cover(damaged, polygon > 0, fill, rng)
             mask |= polygon
         return damaged, mask
 

@@ -9,6 +9,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.signed import from_signed, to_signed
+
 SLOPE = 0.2  # of LeakyReLU below zero
 
 
@@ -52,7 +54,7 @@ class InpaintUNet(nn.Module):
         """Return "image" and "generated", [B, 3, H, W] each."""
         height, width = degraded.shape[-2:]
         missing = (0, -width % 8, 0, -height % 8)
-        seen = torch.cat([(2 * degraded - 1) * (1 - mask), mask], dim=1)
+        seen = torch.cat([to_signed(degraded) * (1 - mask), mask], dim=1)
         full = self.enc1(F.pad(seen, missing, mode="replicate"))
         half = self.enc2(F.max_pool2d(full, 2))
         quarter = self.enc3(F.max_pool2d(half, 2))
@@ -61,7 +63,7 @@ class InpaintUNet(nn.Module):
         up2 = self.dec2(torch.cat([doubled(up3), half], dim=1))
         up1 = self.dec1(torch.cat([doubled(up2), full], dim=1))
         # In float32 also under autocast: bfloat16 would round the pixels that are only passed on.
-        generated = (up1[..., :height, :width].float().tanh() + 1) / 2
+        generated = from_signed(up1[..., :height, :width].float().tanh())
         return {"image": torch.where(mask > 0.5, generated, degraded), "generated": generated}
 
 

@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from frx_models.pix2pix_unet import draw_weights
+from frx_models.signed import to_signed
 
 
 class PatchGAN(nn.Module):
@@ -40,7 +41,7 @@ class PatchGAN(nn.Module):
     def forward(self, image: Tensor, degraded: Tensor) -> dict[str, Tensor]:
         """Return "logits", one number a patch."""
         seen = torch.cat([degraded, image], dim=1) if self.conditional else image
-        return {"logits": self.layers(2 * seen - 1)}
+        return {"logits": self.layers(to_signed(seen))}
 
 
 def normalised_convolution(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:

@@ -9,6 +9,8 @@ from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.signed import from_signed, to_signed
+
 # Decoder layers with dropout, counted from the innermost.
 DROPPED = 3
 
@@ -73,7 +75,7 @@ class Pix2PixUNet(nn.Module):
         """Return the restored image, [B, 3, H, W]."""
         height, width = degraded.shape[-2:]
         missing = (0, -width % self.multiple_px, 0, -height % self.multiple_px)
-        x = F.pad(2 * degraded - 1, missing, mode="replicate")
+        x = F.pad(to_signed(degraded), missing, mode="replicate")
         skipped = []
         for layer in self.encoder:
             x = layer(x)
@@ -83,7 +85,7 @@ class Pix2PixUNet(nn.Module):
             x = torch.cat([skipped.pop(), layer(x)], dim=1)
         # In float32 also under autocast: bfloat16 has fewer steps than a picture of 8 bits.
         drawn: Tensor = self.last(x)[..., :height, :width]
-        return (drawn.float().tanh() + 1) / 2
+        return from_signed(drawn.float().tanh())
 
 
 def last_layer(inputs: int, form: Literal["transposed", "upsample"]) -> tuple[nn.Module, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from frx_models.pix2pix_unet import draw_weights
+from frx_models.signed import to_signed
 
 
 class SmallPatchGAN(nn.Module):
@@ -31,4 +32,4 @@ class SmallPatchGAN(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Return "logits", one number a patch."""
-        return {"logits": self.layers(2 * image - 1)}
+        return {"logits": self.layers(to_signed(image))}

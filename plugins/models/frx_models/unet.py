@@ -9,6 +9,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.signed import to_signed
+
 
 class UNet(nn.Module):
     """Restores with two levels, one skip connection and 368,515 parameters.
@@ -53,7 +55,7 @@ class UNet(nn.Module):
         """Return the restored image, [B, 3, H, W]."""
         height, width = degraded.shape[-2:]
         even = F.pad(degraded, (0, width % 2, 0, height % 2), mode="replicate")
-        full = self.encoder(2 * even - 1 if self.predict == "correction" else even)
+        full = self.encoder(to_signed(even) if self.predict == "correction" else even)
         half = self.bottom(F.max_pool2d(full, 2))
         joined = torch.cat([self.up(half), full], dim=1)
         predicted = self.head(self.decoder(joined))[..., :height, :width]
