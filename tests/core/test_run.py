@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -240,24 +241,29 @@ def test_a_loss_that_is_no_number_stops_before_the_weights(
 def test_killed_at_random_instants_the_bytes_are_the_same(
     recipe: Recipe, recipe_file: Path, tmp_path: Path, bytes_of: Any
 ) -> None:
-    """Real processes, real SIGKILL: three kills a run, at instants spread over its life."""
+    """Real processes, real SIGKILL: soon after a new checkpoint, while the run goes on."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     command = [sys.executable, "-m", "frx", "run", str(recipe_file), "--out"]
     environment = {**os.environ, "FRX_CACHE": str(tmp_path / "cache")}
-    started = time.monotonic()
     subprocess.run([*command, str(whole)], check=True, capture_output=True, env=environment)
-    life = time.monotonic() - started
+
+    def checkpoints() -> set[str]:
+        return {path.name for path in broken.glob("checkpoints/state-*.safetensors")}
+
     kills = 0
-    for share in (0.7, 0.8, 0.9):
+    for delay_s in (0, 0.01, 0.03):
+        there = checkpoints()
         process = subprocess.Popen(
-            [*command, str(broken)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [*command, str(broken)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
         )
-        try:
-            process.communicate(timeout=life * share)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
+        while process.poll() is None and checkpoints() <= there:
+            time.sleep(0.001)
+        time.sleep(delay_s)
+        process.kill()
+        kills += process.wait() == -signal.SIGKILL
     last = subprocess.run([*command, str(broken)], capture_output=True, text=True, env=environment)
     assert last.returncode == 0, last.stderr
     assert kills > 0
