@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
-from frx_degradations.motion_blur import MotionBlur
+from frx_degradations.motion_blur import MotionBlur, slanted_line
 
 STEPS = {"horizontal": (0, 1), "vertical": (1, 0), "diagonal": (1, 1), "antidiagonal": (-1, 1)}
 
@@ -76,3 +77,40 @@ def test_even_ends_of_the_range_are_not_drawn(ends, drawn):
 def test_range_without_an_odd_length_is_refused(ends):
     with pytest.raises(ValueError, match="length_px"):
         MotionBlur(length_px=ends)
+
+
+@pytest.mark.parametrize("length", [3, 11, 19])
+@pytest.mark.parametrize("degrees", [0, 20, 45, 90, 137, 179])
+def test_a_slanted_line_is_as_long_at_every_angle_and_thin(length, degrees):
+    weights = slanted_line(length, np.radians(degrees)).astype(float)
+    assert weights.shape == (length, length)
+    assert weights.sum() == pytest.approx(1, abs=1e-5)
+    up, right = np.mgrid[length // 2 : -(length // 2) - 1 : -1, -(length // 2) : length // 2 + 1]
+    along = right * np.cos(np.radians(degrees)) + up * np.sin(np.radians(degrees))
+    across = up * np.cos(np.radians(degrees)) - right * np.sin(np.radians(degrees))
+    # The variance of points one apart, plus at most a quarter of a pixel each way by sharing out.
+    assert 0 <= (weights * along**2).sum() - (length**2 - 1) / 12 < 0.26
+    assert (weights * across**2).sum() < 0.26
+
+
+def test_any_direction_draws_every_angle_alike():
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[20, 20] = 255
+    blur = MotionBlur(length_px=(19, 19), directions="any")
+    angles = []
+    for seed in range(600):
+        lit = blur(image, np.random.default_rng(seed))[..., 0].astype(float)
+        assert lit.sum() == pytest.approx(255, rel=0.25)  # each of many small levels is rounded
+        y, x = np.mgrid[-20:21, -20:21]
+        angles.append(np.arctan2(-2 * (lit * x * y).sum(), (lit * (x**2 - y**2)).sum()) / 2)
+    counted, _ = np.histogram(np.mod(angles, np.pi), 6, (0, np.pi))
+    assert counted.min() > 65  # of 100 expected, 9 is the deviation
+
+
+def test_horizontal_and_slanted_by_nothing_are_the_same():
+    image = np.random.default_rng(1).integers(0, 256, (24, 31, 3), dtype=np.uint8)
+    slanted = cv2.filter2D(image, -1, slanted_line(9, 0.0))
+    straight = MotionBlur(length_px=(9, 9), directions=["horizontal"])(
+        image, np.random.default_rng(0)
+    )
+    assert np.abs(slanted.astype(int) - straight).max() <= 1

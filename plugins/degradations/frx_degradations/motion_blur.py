@@ -8,6 +8,9 @@ import attrs
 import cv2
 import numpy as np
 from annotated_types import Len
+from numpy.typing import NDArray
+
+from frx_degradations.odd_sizes import odd_between, refuse_without_odd
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -34,34 +37,50 @@ def diagonal_mean(image: Picture, length: int, *, rising: bool) -> Picture:
     return np.ascontiguousarray(inside, np.uint8)
 
 
+def slanted_line(length: int, angle: float) -> NDArray[np.float32]:
+    """Weights [length, length] of a line through the middle, `angle` radians from horizontal.
+
+    `length` points, one pixel apart, each of which is shared out to the four pixels around it.
+    """
+    middle = length // 2
+    steps = np.arange(length) - middle
+    weights = np.zeros((length + 1, length + 1), np.float32)
+    rows, columns = middle - steps * np.sin(angle), middle + steps * np.cos(angle)
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    down, right = rows - top, columns - left
+    for y, share_y in ((top, 1 - down), (top + 1, down)):
+        for x, share_x in ((left, 1 - right), (left + 1, right)):
+            np.add.at(weights, (y, x), share_y * share_x / length)
+    return weights[:-1, :-1]
+
+
 @attrs.frozen(kw_only=True)
 class MotionBlur:
-    """Averages along a straight line, horizontal, vertical or diagonal.
+    """Averages along a straight line, in some directions or in any.
 
     The line is `length_px` long, an odd number drawn uniformly from that range (both ends
-    included; (n, n) fixes it); a diagonal line passes through as many pixels. Its direction is
-    drawn uniformly from `directions`: "diagonal" falls to the right, "antidiagonal" rises. The
+    included; (n, n) fixes it). Its direction is drawn uniformly from `directions`: "diagonal"
+    falls to the right, "antidiagonal" rises, and both pass through that many pixels; with
+    `directions = "any"` the angle is drawn uniformly and the line is that long at every angle. The
     weights are equal and sum to 1; the border is reflected without repeating the edge pixel.
     """
 
     length_px: tuple[int, int] = (5, 15)
-    directions: Annotated[list[Direction], Len(1)] = attrs.field(
+    directions: Annotated[list[Direction], Len(1)] | Literal["any"] = attrs.field(
         factory=lambda: ["horizontal", "vertical", "diagonal", "antidiagonal"]
     )
 
     def __attrs_post_init__(self) -> None:
-        low, high = self.length_px
-        if not 3 <= low <= high or (low == high and low % 2 == 0):
-            raise ValueError(
-                f"length_px is ({low}, {high}); it has to hold 3 <= low <= high and an odd length"
-            )
+        refuse_without_odd("length_px", self.length_px)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the blurred image [H, W, 3]."""
-        low, high = self.length_px
-        length = 2 * int(rng.integers(low // 2, (high + 1) // 2)) + 1
-        direction = self.directions[rng.integers(len(self.directions))]
         image = np.ascontiguousarray(image)
+        length = odd_between(self.length_px, rng)
+        if self.directions == "any":
+            weights = slanted_line(length, rng.uniform(0, np.pi))
+            return np.asarray(cv2.filter2D(image, -1, weights), np.uint8)
+        direction = self.directions[rng.integers(len(self.directions))]
         if direction in ("diagonal", "antidiagonal"):
             return diagonal_mean(image, length, rising=direction == "antidiagonal")
         box = (length, 1) if direction == "horizontal" else (1, length)

@@ -1,0 +1,77 @@
+"""Gaussian and median blur, beside their definitions."""
+
+import numpy as np
+import pytest
+
+from frx_degradations.gaussian_blur import GaussianBlur
+from frx_degradations.median_blur import MedianBlur
+
+
+def gaussian_mean(image, sigma, reach):
+    """The weighted mean as its definition says, float64, one axis after the other."""
+    weights = np.exp(-((np.arange(-reach, reach + 1) / sigma) ** 2) / 2)
+    weights /= weights.sum()
+    for axis in (0, 1):
+        pads = [(reach, reach) if a == axis else (0, 0) for a in range(3)]
+        padded = np.pad(image.astype(float), pads, mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis)
+        image = windows @ weights
+    return image
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1, 3, 8])
+def test_gaussian_blur_equals_its_definition(sigma):
+    image = np.random.default_rng(1).integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    blurred = GaussianBlur(sigma_px=(sigma, sigma))(image, np.random.default_rng(0))
+    reach = int(np.ceil(3 * sigma))
+    # OpenCV rounds weights to 1/256.
+    assert np.abs(blurred - gaussian_mean(image, sigma, reach)).max() <= 2
+
+
+def test_gaussian_deviation_is_drawn_from_the_range_and_none_changes_nothing():
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[20, 20] = 255
+    peaks = [
+        int(GaussianBlur(sigma_px=(0.5, 2))(image, np.random.default_rng(seed)).max())
+        for seed in range(200)
+    ]
+    # The middle of the bell is 1 / 2πσ².
+    assert 255 / (2 * np.pi * 2**2) - 1 < min(peaks) < 15
+    assert 120 < max(peaks) < 255 / (2 * np.pi * 0.5**2)
+    same = GaussianBlur(sigma_px=(0, 0))(image, np.random.default_rng(0))
+    np.testing.assert_array_equal(same, image)
+    assert not np.shares_memory(same, image)
+
+
+@pytest.mark.parametrize("size", [3, 5, 7, 15])
+def test_median_blur_equals_its_definition(size):
+    image = np.random.default_rng(size).integers(0, 256, (33, 47, 3), dtype=np.uint8)
+    blurred = MedianBlur(size_px=(size, size))(image, np.random.default_rng(0))
+    reach = size // 2
+    padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (0, 1))
+    np.testing.assert_array_equal(blurred, np.median(windows, axis=(-2, -1)).astype(np.uint8))
+
+
+def test_median_sizes_are_all_drawn_and_only_odd_ones():
+    image = np.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    each = {
+        size: MedianBlur(size_px=(size, size))(image, np.random.default_rng(0)).tobytes()
+        for size in (3, 5, 7)
+    }
+    drawn = {
+        MedianBlur(size_px=(2 + 1, 8))(image, np.random.default_rng(s)).tobytes() for s in range(40)
+    }
+    assert drawn == set(each.values())
+
+
+@pytest.mark.parametrize("ends", [(4, 4), (9, 5), (1, 5), (3, 257)])
+def test_impossible_sizes_are_refused(ends):
+    with pytest.raises(ValueError, match="size_px"):
+        MedianBlur(size_px=ends)
+
+
+@pytest.mark.parametrize("sigma", [(2, 1), (-1, 1)])
+def test_impossible_deviations_are_refused(sigma):
+    with pytest.raises(ValueError, match="sigma_px"):
+        GaussianBlur(sigma_px=sigma)
