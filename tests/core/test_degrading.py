@@ -1,6 +1,7 @@
 """A recipe's damage on disk: copies of every kind, masks of all or none, the same bits."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,8 +138,10 @@ def test_several_choices_make_every_combination() -> None:
     spot = (
         '{ use = "one_of", names = ["hole", "fade"], of = [' + HOLE + ', { use = "color_shift" }] }'
     )
-    blur = '{ use = "one_of", names = ["small"], of = [{ use = "downsample", factors = [4.0] }] }'
-    every = '{ use = "downsample", factors = [1.5] }'
+    blur = (
+        '{ use = "one_of", names = ["small"], of = [{ use = "downsample", scale = [0.25, 0.25] }] }'
+    )
+    every = '{ use = "downsample", scale = [0.67, 0.67] }'
     made = degrade(Path("faces"), Path("set"), recipe(f"degradations=[{spot}, {every}, {blur}]"))
     assert (made.kinds, made.failed) == (("hole_small", "fade_small"), {})
     corrupted = {name for name in written("set") if name.startswith("corrupted/")}
@@ -242,7 +245,10 @@ def test_killed_and_interrupted_the_bytes_are_the_same() -> None:
     assert 60 <= there < 205
     stopped = kill_after(signal.SIGINT, 20)
     assert stopped.returncode == 130
-    assert f"broken: {there} of 205 pictures are there already" in stopped.stderr
+    # Of what each worker was at when the process was killed the clean picture may be there alone.
+    found = re.search(r"broken: (\d+) of 205 pictures are there already", stopped.stderr)
+    assert found is not None
+    assert there - (os.cpu_count() or 1) <= int(found[1]) <= there
     assert "stopped; what is written stays in broken" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     last = kill_after(0, 0)
