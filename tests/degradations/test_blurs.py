@@ -75,3 +75,17 @@ def test_impossible_sizes_are_refused(ends):
 def test_impossible_deviations_are_refused(sigma):
     with pytest.raises(ValueError, match="sigma_px"):
         GaussianBlur(sigma_px=sigma)
+
+
+def test_at_size_px_keeps_the_share_of_the_picture():
+    small = np.random.default_rng(1).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    for scaled, plain in (
+        (GaussianBlur(sigma_px=(8, 8), at_size_px=512), GaussianBlur(sigma_px=(1, 1))),
+        (GaussianBlur(sigma_px=(8, 8), at_size_px=32), GaussianBlur(sigma_px=(16, 16))),
+        (MedianBlur(size_px=(9, 9), at_size_px=192), MedianBlur(size_px=(3, 3))),
+        (MedianBlur(size_px=(199, 199), at_size_px=32), MedianBlur(size_px=(255, 255))),
+    ):
+        ours, theirs = (blur(small, np.random.default_rng(2)) for blur in (scaled, plain))
+        np.testing.assert_array_equal(ours, theirs)
+    same = MedianBlur(size_px=(5, 5), at_size_px=512)(small, np.random.default_rng(2))
+    np.testing.assert_array_equal(same, small)

@@ -21,18 +21,46 @@ def bilinear(image, height, width):
 @pytest.mark.parametrize(("factor", "small"), [(1.2, (25, 33)), (1.4, (21, 29)), (2.5, (12, 16))])
 def test_equals_bilinear_there_and_back(factor, small):
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    result = Downsample(factors=[factor])(image, np.random.default_rng(0))
+    result = Downsample(scale=(1 / factor, 1 / factor))(image, np.random.default_rng(0))
     reference = bilinear(bilinear(image.astype(float), *small), 30, 40)
     assert result.shape == image.shape
     assert np.abs(result - reference).max() <= 2  # rounded twice, OpenCV's weights have 11 bits
 
 
-def test_every_factor_is_drawn():
-    image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    alone = [Downsample(factors=[f])(image, np.random.default_rng(0)).tobytes() for f in (1.2, 1.4)]
-    drawn = [Downsample()(image, np.random.default_rng(s)).tobytes() for s in range(40)]
-    assert set(drawn) == set(alone)
-    assert 10 <= drawn.count(alone[0]) <= 30
+def test_scales_are_drawn_from_the_whole_range():
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    # 20 pixels leave 5, 6, 7 or 8; the ends have half the share of the range that the others have.
+    each = {
+        n: Downsample(scale=(n / 20, n / 20))(image, np.random.default_rng(0)).tobytes()
+        for n in (5, 6, 7, 8)
+    }
+    degradation = Downsample(scale=(0.25, 0.4))
+    drawn = [degradation(image, np.random.default_rng(s)).tobytes() for s in range(300)]
+    assert set(drawn) == set(each.values())
+    assert drawn.count(each[6]) == pytest.approx(100, abs=30)
+    assert drawn.count(each[5]) == pytest.approx(50, abs=25)
+
+
+def test_area_averages_blocks_and_nearest_repeats_pixels():
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    half = (0.5, 0.5)
+    area = Downsample(scale=half, interpolation="area")(image, np.random.default_rng(0))
+    blocks = image.reshape(4, 2, 6, 2, 3).mean(axis=(1, 3))
+    assert np.abs(area.reshape(4, 2, 6, 2, 3).mean(axis=(1, 3)) - blocks).max() <= 1
+    nearest = Downsample(scale=half, interpolation="nearest")(image, np.random.default_rng(0))
+    np.testing.assert_array_equal(nearest, image[::2, ::2].repeat(2, 0).repeat(2, 1))
+
+
+def test_cubic_overshoots_at_an_edge_and_bilinear_does_not():
+    image = np.full((32, 32, 3), 50, np.uint8)
+    image[:, 16:] = 200
+    levels = {
+        way: Downsample(scale=(0.25, 0.25), interpolation=way)(image, np.random.default_rng(0))
+        for way in ("bilinear", "cubic")
+    }
+    assert (levels["bilinear"].min(), levels["bilinear"].max()) == (50, 200)
+    assert levels["cubic"].min() < 45
+    assert levels["cubic"].max() > 205
 
 
 def test_larger_factor_loses_more():
@@ -41,7 +69,10 @@ def test_larger_factor_loses_more():
     image = np.repeat(np.rint(wave).astype(np.uint8)[..., None], 3, axis=2)
     errors = [
         np.square(
-            Downsample(factors=[factor])(image, np.random.default_rng(0)).astype(float) - image
+            Downsample(scale=(1 / factor, 1 / factor))(image, np.random.default_rng(0)).astype(
+                float
+            )
+            - image
         ).mean()
         for factor in (1.0, 1.2, 1.4, 2.0, 4.0)
     ]
@@ -51,5 +82,11 @@ def test_larger_factor_loses_more():
 
 def test_one_pixel_survives():
     image = np.array([[[1, 2, 3]]], np.uint8)
-    result = Downsample(factors=[8.0])(image, np.random.default_rng(0))
+    result = Downsample(scale=(0.125, 0.125))(image, np.random.default_rng(0))
     np.testing.assert_array_equal(result, image)
+
+
+@pytest.mark.parametrize("scale", [(0.5, 0.2), (0, 0.5), (0.5, 1.5)])
+def test_impossible_range_is_refused(scale):
+    with pytest.raises(ValueError, match="scale"):
+        Downsample(scale=scale)

@@ -114,3 +114,16 @@ def test_horizontal_and_slanted_by_nothing_are_the_same():
         image, np.random.default_rng(0)
     )
     assert np.abs(slanted.astype(int) - straight).max() <= 1
+
+
+@pytest.mark.parametrize("directions", ["any", ["vertical"], ["diagonal"]])
+def test_at_size_px_keeps_the_share_of_the_picture(directions):
+    image = np.random.default_rng(1).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    for length, at_size, as_long in ((19, 128, 9), (5, 16, 21), (5, 512, 1)):
+        blur = MotionBlur(length_px=(length, length), at_size_px=at_size, directions=directions)
+        result = blur(image, np.random.default_rng(3))
+        if as_long == 1:
+            np.testing.assert_array_equal(result, image)
+        else:
+            plain = MotionBlur(length_px=(as_long, as_long), directions=directions)
+            np.testing.assert_array_equal(result, plain(image, np.random.default_rng(3)))

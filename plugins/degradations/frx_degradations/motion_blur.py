@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import attrs
 import cv2
 import numpy as np
-from annotated_types import Len
+from annotated_types import Ge, Len
 from numpy.typing import NDArray
 
-from frx_degradations.odd_sizes import odd_between, refuse_without_odd
+from frx_degradations.odd_sizes import odd_for, refuse_without_odd
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -61,11 +61,14 @@ class MotionBlur:
     The line is `length_px` long, an odd number drawn uniformly from that range (both ends
     included; (n, n) fixes it). Its direction is drawn uniformly from `directions`: "diagonal"
     falls to the right, "antidiagonal" rises, and both pass through that many pixels; with
-    `directions = "any"` the angle is drawn uniformly and the line is that long at every angle. The
-    weights are equal and sum to 1; the border is reflected without repeating the edge pixel.
+    `directions = "any"` the angle is drawn uniformly and the line is that long at every angle. With
+    `at_size_px` the range is that of a picture whose shorter side has so many pixels, and grows or
+    shrinks with any other; a line of 1 changes nothing. The weights are equal and sum to 1; the
+    border is reflected without repeating the edge pixel.
     """
 
     length_px: tuple[int, int] = (5, 15)
+    at_size_px: Annotated[int, Ge(1)] | None = None
     directions: Annotated[list[Direction], Len(1)] | Literal["any"] = attrs.field(
         factory=lambda: ["horizontal", "vertical", "diagonal", "antidiagonal"]
     )
@@ -76,7 +79,7 @@ class MotionBlur:
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the blurred image [H, W, 3]."""
         image = np.ascontiguousarray(image)
-        length = odd_between(self.length_px, rng)
+        length = odd_for(image, self.length_px, self.at_size_px, rng)
         if self.directions == "any":
             weights = slanted_line(length, rng.uniform(0, np.pi))
             return np.asarray(cv2.filter2D(image, -1, weights), np.uint8)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from frx.specs import Picture
 
 
 def refuse_without_odd(name: str, ends: tuple[int, int], most: float = float("inf")) -> None:
@@ -19,7 +24,17 @@ def refuse_without_odd(name: str, ends: tuple[int, int], most: float = float("in
         )
 
 
-def odd_between(ends: tuple[int, int], rng: np.random.Generator) -> int:
-    """One of the odd numbers of a range, both ends included, each as likely."""
+def odd_for(
+    image: Picture, ends: tuple[int, int], at_size_px: int | None, rng: np.random.Generator
+) -> int:
+    """One of the odd numbers of a range, both ends included, each as likely.
+
+    With `at_size_px` the range is that of an image whose shorter side has so many pixels; for
+    another the number is multiplied, and rounded to the nearest odd one.
+    """
     low, high = ends
-    return 2 * int(rng.integers(low // 2, (high + 1) // 2)) + 1
+    drawn = 2 * int(rng.integers(low // 2, (high + 1) // 2)) + 1
+    if at_size_px is None:
+        return drawn
+    scaled = drawn * min(image.shape[:2]) / at_size_px
+    return 2 * int(np.rint((scaled - 1) / 2)) + 1
