@@ -39,3 +39,17 @@ def random_embedding(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_file(network.state_dict(), path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def random_squeezenet(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image classifier that knows nothing, as torchvision would save it."""
+    import torch
+    import torchvision
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torchvision.models.squeezenet1_1(weights=None)
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
+    torch.save(network.state_dict(), path)
+    return str(path)

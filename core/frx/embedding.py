@@ -7,7 +7,7 @@ their weights come from a verified file and are never random.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from frx.download import sha256_of
 from frx.errors import DataError
-from frx.weights import KNOWN, load_tensors, locate
+from frx.weights import load_tensors, locate
 
 Backbone = Literal["inception_resnet_v1", "edgeface_xs", "edgeface_xxs"]
 Box = tuple[float, float, float, float]
@@ -122,7 +122,7 @@ def _find_weights(backbone: Backbone, weights: str | None) -> Path:
             raise
         raise DataError(
             f"face identity needs trained weights: {error}; another network or a path is chosen "
-            f'with backbone = "…" ({", ".join(KNOWN)}) and weights = "…"'
+            f'with backbone = "…" ({", ".join(get_args(Backbone))}) and weights = "…"'
         ) from error
 
 

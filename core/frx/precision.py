@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from attrs import frozen
@@ -43,12 +44,20 @@ class Precision:
         network.to(self.device)
         return network.to(memory_format=torch.channels_last)
 
-    def forward(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named outputs (float32) of a network for the batch entries that it asks for by name."""
+    def forward(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Named outputs (float32) of a network for the batch entries that it asks for by name.
+
+        A model gives tensors; a discriminator may also give lists of them.
+        """
         with self.autocast():
             result = call(network, batch)
         named = result if isinstance(result, dict) else {"image": result}
-        return {name: value.float() for name, value in named.items()}
+        return {name: _in_float32(value) for name, value in named.items()}
+
+
+def _in_float32(value: Any) -> Any:
+    """A tensor, or a list of such or of lists, likewise."""
+    return [_in_float32(one) for one in value] if isinstance(value, list) else value.float()
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -104,7 +104,7 @@ class Run:
         varied = self.augmentations if name == "train" else ()
         return Samples(self.sets[name], self.recipe.seed, self.degradations, varied)
 
-    def forward(self, name: str, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, name: str, batch: Mapping[str, Tensor]) -> dict[str, Any]:
         """Named outputs (float32) of a network for the batch entries that it asks for."""
         return self.precision.forward(self.networks[name].module, batch)
 

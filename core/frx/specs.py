@@ -12,7 +12,7 @@ Pictures: uint8, height × width × 3, RGB, until they reach the device; there a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pluggy
 
@@ -90,15 +90,20 @@ class Loss(Protocol):
         """Return one number, differentiable, least where `restored` equals `clean`.
 
         One that asks for `region` [B, 1, H, W] can be limited to it by a recipe. One that asks for
-        `logits` and `target` instead compares an output of logits with a mask.
+        `logits` and `target` instead compares an output of logits with a mask; one that asks for
+        `made_features` and `real_features` what a discriminator's layers make of both pictures.
         """
 
 
 class Discriminator(Protocol):
     """Tells real pictures from made ones: an `nn.Module` whose forward names what it sees."""
 
-    def forward(self, image: Tensor, *data: Tensor) -> dict[str, Tensor]:
-        """Return "logits" [B, 1, h, w], one number a patch, the higher the more real it looks."""
+    def forward(self, image: Tensor, *data: Tensor) -> dict[str, Any]:
+        """Return "logits" [B, 1, h, w], one number a patch, the higher the more real it looks.
+
+        One that judges at several scales gives a list of such tensors. It may give "features", for
+        each scale a list of what its layers make of the picture, which losses can compare.
+        """
 
 
 class AdversarialLoss(Protocol):

@@ -13,13 +13,17 @@ from frx.precision import Precision
 from frx.recipe import LossTerm
 from frx.regions import grown
 
+# For each scale of a discriminator what its layers give.
+Features = Sequence[Sequence[Tensor]]
+
 
 @frozen(eq=False)
 class Term:
     """weight · loss(outputs[on], batch[target]); other data a loss asks for come by name.
 
     A loss says by the names it asks for what it takes: an image and the clean one as `restored` and
-    `clean`, logits and a target of 1 and 0 as `logits` and `target`.
+    `clean`, logits and a target of 1 and 0 as `logits` and `target`, what a discriminator's layers
+    make of both pictures as `made_features` and `real_features`.
     """
 
     table: LossTerm
@@ -28,6 +32,11 @@ class Term:
     @property
     def label(self) -> str:
         return self.table.label
+
+    @property
+    def compares_features(self) -> bool:
+        """Whether it compares not pictures but what a discriminator's layers make of them."""
+        return wants(self.loss, "real_features")
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The weighted loss of one batch.
@@ -43,6 +52,11 @@ class Term:
             data["region"] = grown(batch[table.region], table.ring_px)
         value: Tensor = call(self.loss, data)
         return table.weight * value
+
+    def of_features(self, made: Features, real: Features) -> Tensor:
+        """The weighted loss of what a discriminator's layers make of a batch and of clean ones."""
+        value: Tensor = call(self.loss, {"made_features": made, "real_features": real})
+        return self.table.weight * value
 
 
 def chosen(tensors: Mapping[str, Tensor], who: str, key: str, name: str) -> Tensor:
@@ -85,10 +99,36 @@ class Terms:
                     'on = "mask", target = "mask"'
                 )
             built.append(Term(term, loss))
-        return cls(built)
+        terms = cls(built)
+        if not terms.labels:
+            raise RecipeError(
+                f"loss {built[0].label}: compares features, which no validation has; a stage needs "
+                "another loss beside it, such as l1, by which its best weights are found"
+            )
+        return terms
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the terms that compare pictures; these a validation has as well."""
+        return [term.label for term in self.terms if not term.compares_features]
+
+    @property
+    def compare_features(self) -> list[str]:
+        """The labels of the other ones."""
+        return [term.label for term in self.terms if term.compares_features]
 
     def __call__(
         self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Every term's weighted loss, by its label."""
-        return {term.label: term(outputs, batch) for term in self.terms}
+        """The weighted loss of every term that compares pictures, by its label."""
+        return {
+            term.label: term(outputs, batch) for term in self.terms if not term.compares_features
+        }
+
+    def of_features(self, made: Features, real: Features) -> dict[str, Tensor]:
+        """The weighted loss of every term that compares features, by its label."""
+        return {
+            term.label: term.of_features(made, real)
+            for term in self.terms
+            if term.compares_features
+        }

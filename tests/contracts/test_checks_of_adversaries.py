@@ -31,7 +31,26 @@ class Beside(Judge):
 
     def forward(self, image: Tensor, degraded: Tensor, mask: Tensor) -> Any:
         features = self.layer(image - degraded * (1 - mask))
-        return {"logits": features, "features": features}
+        return {"logits": features, "features": [[features]]}
+
+
+class AtScales(Judge):
+    """Right at two sizes, with what its layer gives at each."""
+
+    def forward(self, image: Tensor) -> Any:
+        logits = [self.layer(image), self.layer(F.avg_pool2d(image, 2))]
+        return {"logits": logits, "features": [[scale.relu()] for scale in logits]}
+
+
+class OfOneScale(AtScales):
+    def forward(self, image: Tensor) -> Any:
+        return super().forward(image) | {"features": [[self.layer(image)]]}
+
+
+class WrongAtOne(AtScales):
+    def forward(self, image: Tensor) -> Any:
+        seen = super().forward(image)
+        return seen | {"logits": [seen["logits"][0], seen["logits"][1].expand(-1, 2, -1, -1)]}
 
 
 class Normed(Judge):
@@ -125,6 +144,7 @@ def test_right_discriminators_pass() -> None:
     testing.check_discriminator(Judge(), Judge())
     testing.check_discriminator(Beside())
     testing.check_discriminator(SaidSo(), SaidSo())
+    testing.check_discriminator(AtScales(), AtScales())
 
 
 @pytest.mark.parametrize(
@@ -132,8 +152,10 @@ def test_right_discriminators_pass() -> None:
     [
         (lambda: "judge", "str is not an nn.Module"),
         (nn.Identity, "Identity has no parameter that could learn"),
-        (Bare, 'Bare has to return tensors by name with one "logits"'),
-        (Nameless, 'Nameless has to return tensors by name with one "logits"'),
+        (Bare, 'Bare has to return tensors, or lists of them, by name with one "logits"'),
+        (Nameless, 'has to return tensors, or lists of them, by name with one "logits"'),
+        (OfOneScale, "has to give features as a list for each of its 2 scales"),
+        (WrongAtOne, "gives logits[1] [2, 2, 15, 15] for [2, 3, 64, 64]; [2, 1, h, w] is wanted"),
         (OneNumber, "gives logits [2, 1] for [2, 3, 64, 64]; [2, 1, h, w] is wanted"),
         (Colourful, "gives logits [2, 3, 31, 31] for [2, 3, 64, 64]; [2, 1, h, w] is wanted"),
         (Infinite, "Infinite gives 'logits' with values that are not finite"),

@@ -74,15 +74,16 @@ class Error:
 
 def a_run(*validations: dict[str, float], epoch: int = 0) -> Any:
     """What the hook looks at: a run of one stage, with the losses masked_l1 and bce."""
-    stage: Any = SimpleNamespace(
-        name="train", losses=[SimpleNamespace(label="masked_l1"), SimpleNamespace(label="bce")]
-    )
+    stage: Any = SimpleNamespace(name="train")
+    losses = SimpleNamespace(labels=["masked_l1", "bce"])
     metrics = {"psnr": PSNR(), "error": Error(), "mask_precision": MaskPrecision()}
     return SimpleNamespace(
         position=Position(epoch=epoch),
         validation={},
         recipe=SimpleNamespace(stages=[stage]),
         stage=stage,
+        losses=losses,
+        losses_by_stage=[losses],
         metrics=[NamedMetric(name, metric) for name, metric in metrics.items()],
     )
 
@@ -136,7 +137,7 @@ def test_a_metric_counts_the_way_in_which_it_is_better() -> None:
 
 def test_a_loss_that_is_called_like_a_metric_stays_a_loss() -> None:
     hook, run = EarlyStopping(patience=2, monitor=["psnr hole"]), a_run()
-    run.stage.losses.append(SimpleNamespace(label="psnr hole"))
+    run.losses.labels.append("psnr hole")
     hook.frx_run_start(run=run)
     for loss in (3.0, 2.0, 1.0):
         run.validation = {"psnr hole": loss}

@@ -457,12 +457,36 @@ class TestLoadTensors:
 
 class TestTable:
     def test_every_known_file_has_a_hash_and_a_pinned_address(self) -> None:
-        assert set(weights.KNOWN) == {"inception_resnet_v1", "edgeface_xs", "edgeface_xxs"}
+        assert set(weights.KNOWN) == {
+            *("inception_resnet_v1", "edgeface_xs", "edgeface_xxs"),
+            "vgg19",
+        }
         for known in weights.KNOWN.values():
             assert known.url.startswith("https://")
             assert known.url.endswith(f"/{known.file}")
-            assert len(known.sha256 or "") == 64
+            assert len(known.sha256 or "") == (8 if known.name == "vgg19" else 64)
             assert "/main/" not in known.url
+
+    def test_of_a_hash_the_beginning_is_enough(
+        self,
+        known: weights.KnownFile,
+        cache: Path,
+        server: Server,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        for begins, agrees in ((SHA256[:8], True), ("0" * 8, False)):
+            table = {"toy": attrs.evolve(known, sha256=begins)}
+            monkeypatch.setattr(weights, "KNOWN", table)
+            if agrees:
+                fetched = weights.fetch("toy")
+                assert (fetched.compared_with, fetched.sha256) == ("published", SHA256)
+                assert weights.locate("toy") == cache / "toy.pt"
+                assert not weights.fetch("toy", sha256=SHA256).new
+            else:
+                with pytest.raises(DataError, match=f"expected {begins}"):
+                    weights.locate("toy")
+                with pytest.raises(DataError, match=f"expected {begins}; it has been deleted"):
+                    weights.fetch("toy")
 
     def test_entries_cannot_be_changed(self) -> None:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):

@@ -10,10 +10,10 @@ from annotated_types import Ge, Len
 from attrs import define, field
 
 from frx.errors import RecipeError
-from frx.recipe import Stage
 from frx.run import Run
 from frx.scores import REGIONS
 from frx.specs import hookimpl
+from frx.terms import Terms
 
 
 @define(eq=False, kw_only=True)
@@ -48,8 +48,8 @@ class EarlyStopping:
         Raises:
             RecipeError: says which stage has no such value, and what it has.
         """
-        for stage in run.recipe.stages:
-            there = [*_losses(stage), *_scores(run)]
+        for stage, terms in zip(run.recipe.stages, run.losses_by_stage, strict=True):
+            there = [*_losses(terms), *_scores(run)]
             for name in self.monitor:
                 if name not in there:
                     raise RecipeError(
@@ -103,8 +103,8 @@ class EarlyStopping:
         self._best, self._waited = dict(state["best"]), dict(state["waited"])
 
 
-def _losses(stage: Stage) -> list[str]:
-    return ["loss", *(term.label for term in stage.losses)]
+def _losses(terms: Terms) -> list[str]:
+    return ["loss", *terms.labels]
 
 
 def _scores(run: Run) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _scores(run: Run) -> Iterator[str]:
 
 
 def _higher_is_better(run: Run, name: str) -> bool:
-    if name in _losses(run.stage):
+    if name in _losses(run.losses):
         return False
     of = name.partition(" ")[0]
     return any(metric.metric.higher_is_better for metric in run.metrics if metric.name == of)

@@ -27,10 +27,11 @@ LARGEST_LOGIT = 30
 def check_discriminator(discriminator: nn.Module, other: nn.Module | None = None) -> None:
     """Finite logits of each picture by itself, and a gradient that reaches the picture.
 
-    Its forward names what it sees of image, degraded, mask and clean. As with a model, every weight
-    learns and is saved; one with dropout, running statistics or spectral norm has a class attribute
-    `differs_in_training = True`; `other` is one made anew with the same options. Gradients and
-    weights change: hand over a network of your own.
+    Its forward names what it sees of image, degraded, mask and clean. What it gives at several
+    scales is a list. As with a model, every weight learns and is saved; one with dropout, running
+    statistics or torch's spectral norm has a class attribute `differs_in_training = True`; `other`
+    is one made anew with the same options. Gradients and weights change: hand over a network of
+    your own.
 
     Raises:
         AssertionError: says which promise of `frx.Discriminator` is broken.
@@ -46,12 +47,12 @@ def check_discriminator(discriminator: nn.Module, other: nn.Module | None = None
         with torch.no_grad():
             alone = _judged(promises, first, discriminator.eval())
         promises.kept(
-            largest_difference({"logits": alone["logits"]}, {"logits": together["logits"][:1]})
+            largest_difference(alone, {name: value[:1] for name, value in together.items()})
             < CLOSE,
             "gives a picture other logits alone than in a batch, in evaluation mode",
         )
     image = data["image"].requires_grad_(True)
-    check_gradients(promises, discriminator, answer, "logits")
+    check_gradients(promises, discriminator, answer, next(iter(together)))
     promises.kept(
         image.grad is not None and image.grad.abs().max() > 0,
         "lets no gradient through to the image: the model would not learn from it",
@@ -66,28 +67,53 @@ def check_discriminator(discriminator: nn.Module, other: nn.Module | None = None
 def _judged(
     promises: Promises, data: Mapping[str, Tensor], discriminator: nn.Module
 ) -> dict[str, Tensor]:
+    """What it gives, each tensor of a list under a name of its own, the logits first."""
     before = {name: tensor.detach().clone() for name, tensor in data.items()}
     count, _, height, width = data["image"].shape
     with promises.no_error(f"images of {width} × {height}"):
         outputs: Any = call(discriminator, data)
     promises.kept(all(torch.equal(data[name], before[name]) for name in data), "changes its input")
     promises.kept(
-        isinstance(outputs, dict)
-        and all(isinstance(value, Tensor) for value in outputs.values())
-        and "logits" in outputs,
-        'has to return tensors by name with one "logits"',
+        isinstance(outputs, dict) and "logits" in outputs,
+        'has to return tensors, or lists of them, by name with one "logits"',
     )
-    logits = outputs["logits"]
-    promises.kept(
-        logits.ndim == 4 and logits.shape[:2] == (count, 1) and logits.numel() > 0,
-        f"gives logits {described(logits)} for {described(data['image'])}; "
-        f"[{count}, 1, h, w] is wanted",
-    )
+    logits = _named("logits", outputs["logits"])
+    named: dict[str, Any] = {}
     for name, value in outputs.items():
+        named |= _named(name, value)
+    promises.kept(
+        all(isinstance(value, Tensor) for value in named.values()) and logits,
+        'has to return tensors, or lists of them, by name with one "logits"',
+    )
+    for name, value in logits.items():
+        promises.kept(
+            value.ndim == 4 and value.shape[:2] == (count, 1) and value.numel() > 0,
+            f"gives {name} {described(value)} for {described(data['image'])}; "
+            f"[{count}, 1, h, w] is wanted",
+        )
+    if "features" in outputs:
+        promises.kept(
+            isinstance(outputs["features"], list)
+            and len(outputs["features"]) == len(logits)
+            and all(isinstance(scale, list) and scale for scale in outputs["features"]),
+            f"has to give features as a list for each of its {len(logits)} scales",
+        )
+    for name, value in named.items():
         promises.kept(
             torch.isfinite(value).all(), f"gives {name!r} with values that are not finite"
         )
-    return dict(outputs)
+    return logits | named
+
+
+def _named(name: str, value: Any) -> dict[str, Any]:
+    """The tensors of nested lists by names such as "features[0][2]"."""
+    if not isinstance(value, list):
+        return {name: value}
+    return {
+        key: tensor
+        for number, one in enumerate(value)
+        for key, tensor in _named(f"{name}[{number}]", one).items()
+    }
 
 
 def check_adversarial_loss(loss: AdversarialLoss) -> None:

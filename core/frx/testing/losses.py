@@ -25,6 +25,8 @@ def check_loss(loss: Callable[..., Tensor]) -> None:
     those of a mask instead: it has to be least where they say surely what the target says, to rise
     as they say less and then the opposite, and to be finite for logits of ±50 in any float type.
 
+    One that asks for `made_features` is given those of two scales with two layers each.
+
     One that asks for `region` also has to be its mean over that: the value of the whole image where
     the region is everything, not less where it is smaller, and 0 where it is empty.
 
@@ -34,6 +36,9 @@ def check_loss(loss: Callable[..., Tensor]) -> None:
     promises = Promises.made_by(loss)
     if isinstance(loss, nn.Module):
         loss.requires_grad_(False).eval()
+    if wants(loss, "made_features"):
+        _check_features(promises, loss)
+        return
     for (height, width), mask in zip(SIZES, (1, 0), strict=True):
         data = damaged_batch(height, width)
         data["mask"] *= mask
@@ -58,6 +63,42 @@ def check_loss(loss: Callable[..., Tensor]) -> None:
             )
             if wants(loss, "region"):
                 _check_region(promises, loss, data, right, noisy, value)
+
+
+def _check_features(promises: Promises, loss: Callable[..., Tensor]) -> None:
+    """One finite number, least at equality, with a gradient to the made features alone."""
+    generator = torch.Generator().manual_seed(1)
+    real = [
+        [torch.randn(2, channels, side, side, generator=generator) for channels in (4, 6)]
+        for side in (9, 5)
+    ]
+    values = []
+    for change in (0.0, 0.5):
+        made = [[layer.detach() + change for layer in scale] for scale in real]
+        tensors = [
+            layer.requires_grad_(True) for side in (made, real) for scale in side for layer in scale
+        ]
+        with promises.no_error("features of two scales with two layers each"):
+            value: Any = call(loss, {"made_features": made, "real_features": real})
+        promises.kept(
+            isinstance(value, Tensor) and value.shape == () and bool(torch.isfinite(value)),
+            f"has to return one finite number, a tensor of shape [], not {described(value)}",
+        )
+        promises.kept(value.requires_grad, "lets no gradient through to the made features")
+        gradients = torch.autograd.grad(value, tensors, allow_unused=True)
+        promises.kept(
+            all(gradient is not None for gradient in gradients[: len(tensors) // 2]),
+            "lets no gradient through to some of the made features",
+        )
+        promises.kept(
+            all(gradient is None for gradient in gradients[len(tensors) // 2 :]),
+            "has a gradient to the real features, which have nothing to learn",
+        )
+        values.append(value.item())
+    promises.kept(
+        values[0] < values[1],
+        f"is {values[0]:.4g} where the features are equal, but {values[1]:.4g} where they differ",
+    )
 
 
 def _made(loss: Callable[..., Tensor]) -> str:

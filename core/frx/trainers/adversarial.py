@@ -1,8 +1,8 @@
 """The adversarial trainer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Interval
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frx.build import call
+from frx.errors import RecipeError
 from frx.regions import grown, mean_over
 from frx.run import Position, Run
 from frx.specs import AdversarialLoss, Discriminator
-from frx.terms import Terms, chosen
+from frx.terms import Features, Terms, chosen
 
 # So near to a value that a discriminator has stayed there, on a scale on which 0 is a
 # discriminator that is always right, and 1 one that cannot tell.
@@ -39,8 +40,9 @@ class Adversarial:
     The model is the generator: it learns from the stage's loss terms and, weighted, from the
     verdict on its output `on`, with gradients through the discriminator (arXiv 1406.2661).
     `discriminator` is a network whose forward names what it sees: one that asks for `degraded`
-    beside `image` is conditional. `game` says how verdicts become losses. Its optimiser is
-    `optimizers.discriminator` of the stage.
+    beside `image` is conditional. `game` says how verdicts become losses; one that judges at
+    several scales has the mean over these. Its optimiser is `optimizers.discriminator` of the
+    stage. Loss terms may compare what its layers make of made and of real pictures.
 
     With `region = "mask"` only patches that overlap marked damage, grown by `ring_px`, are judged:
     elsewhere an inpainted picture is real, and nobody could tell. `r1` penalises the
@@ -103,8 +105,8 @@ class Adversarial:
     def _train_discriminator(
         self, run: Run, batch: Mapping[str, Tensor], made: Tensor
     ) -> dict[str, Tensor]:
-        real = self._mean(self.game.real(self._judge(run, batch, batch["clean"])), batch)
-        fake = self._mean(self.game.fake(self._judge(run, batch, made)), batch)
+        real = self._mean(self.game.real, self._judge(run, batch, batch["clean"]), batch)
+        fake = self._mean(self.game.fake, self._judge(run, batch, made), batch)
         loss = (real + fake) / 2
         logged = {"discriminator": loss.detach()}
         if self.hold_back and self._standing(loss.item()) < self.hold_back:
@@ -125,26 +127,46 @@ class Adversarial:
     ) -> dict[str, Tensor]:
         losses = self.losses(outputs, batch)
         with _not_learning(self.discriminator):
-            verdict = self.game.generator(self._judge(run, batch, made))
-            losses["adversarial"] = self.weight * self._mean(verdict, batch)
+            seen = self._judge(run, batch, made)
+            if self.losses.compare_features:
+                with torch.no_grad():
+                    real = self._judge(run, batch, batch["clean"])
+                losses |= self.losses.of_features(self._features(seen), self._features(real))
+            losses["adversarial"] = self.weight * self._mean(self.game.generator, seen, batch)
             run.update("model", sum(losses.values(), start=batch["clean"].new_zeros(())))
         return losses
 
-    def _judge(self, run: Run, batch: Mapping[str, Tensor], picture: Tensor) -> Tensor:
-        return run.forward("discriminator", {**batch, "image": picture})["logits"]
+    def _judge(self, run: Run, batch: Mapping[str, Tensor], picture: Tensor) -> dict[str, Any]:
+        return run.forward("discriminator", {**batch, "image": picture})
 
-    def _mean(self, values: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Over all patches, or those that overlap the region."""
-        if self.region is None:
-            return values.mean()
-        region = grown(batch[self.region], self.ring_px)
-        return mean_over(values, F.adaptive_max_pool2d(region, values.shape[-2:]))
+    def _mean(
+        self, rule: Callable[[Tensor], Tensor], seen: Mapping[str, Any], batch: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Of a rule of the game over all patches, or those that overlap the region; over scales."""
+        means = []
+        for logits in scales(seen["logits"]):
+            region = None
+            if self.region is not None:
+                marked = grown(batch[self.region], self.ring_px)
+                region = F.adaptive_max_pool2d(marked, logits.shape[-2:])
+            means.append(mean_over(rule(logits), region))
+        return torch.stack(means).mean()
+
+    def _features(self, seen: Mapping[str, Any]) -> Features:
+        if "features" not in seen:
+            raise RecipeError(
+                f"loss {self.losses.compare_features[0]}: asks for features, and the discriminator "
+                f"{type(self.discriminator).__name__} gives none; multiscale_patchgan does"
+            )
+        features: Features = seen["features"]
+        return features
 
     def _penalty(self, batch: Mapping[str, Tensor]) -> Tensor:
         """R1, in float32: bfloat16 is too coarse for gradients of gradients."""
         clean = batch["clean"].detach().requires_grad_(True)
-        logits = call(self.discriminator, {**batch, "image": clean})["logits"]
-        (gradient,) = torch.autograd.grad(logits.sum(), clean, create_graph=True)
+        seen = call(self.discriminator, {**batch, "image": clean})
+        logits = torch.stack([logits.sum() for logits in scales(seen["logits"])]).sum()
+        (gradient,) = torch.autograd.grad(logits, clean, create_graph=True)
         return self.r1 / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
 
     def _standing(self, loss: float) -> float:
@@ -180,6 +202,11 @@ class Adversarial:
                 yield (
                     f"{name} never acts: it begins after epoch {cadence.after_epoch} of {epochs}"
                 )
+
+
+def scales(logits: Tensor | list[Tensor]) -> list[Tensor]:
+    """A discriminator's logits, one tensor for each of its scales."""
+    return logits if isinstance(logits, list) else [logits]
 
 
 @contextmanager

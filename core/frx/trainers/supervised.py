@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from frx.errors import RecipeError
 from frx.run import Run
 from frx.terms import Terms
 
@@ -12,6 +13,11 @@ class Supervised:
     """One network, any number of loss terms on its named outputs."""
 
     def __init__(self, model: nn.Module, losses: Terms) -> None:
+        if losses.compare_features:
+            raise RecipeError(
+                f"loss {losses.compare_features[0]}: compares what a discriminator's layers make "
+                "of pictures, and the trainer supervised has none; adversarial has"
+            )
         self.model = model
         self.losses = losses
 
