@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from annotated_types import Interval
 
+from frx_degradations.ranges import require_range
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -41,19 +43,11 @@ class BrushHole:
     fill: Annotated[int, Interval(ge=0, le=255)] = 128
 
     def __attrs_post_init__(self) -> None:
-        bounds = {
-            "strokes": (1, 1000),
-            "vertices": (1, 1000),
-            "length_share": (0, 1),
-            "width_share": (0, 1),
-            "turn_deg": (0, 360),
-        }
-        for name, (least, most) in bounds.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise ValueError(
-                    f"{name} is ({low}, {high}); it has to hold {least} <= low <= high <= {most}"
-                )
+        require_range("strokes", self.strokes, 1, 1000)
+        require_range("vertices", self.vertices, 1, 1000)
+        require_range("length_share", self.length_share, most=1)
+        require_range("width_share", self.width_share, most=1)
+        require_range("turn_deg", self.turn_deg, most=360)
         if self.width_share[1] ** 2 > self.max_share:
             raise ValueError(
                 f"width_share reaches {self.width_share[1]}: a single dab of that brush can pass "

@@ -8,6 +8,8 @@ import attrs
 import cv2
 import numpy as np
 
+from frx_degradations.ranges import require_range
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -25,10 +27,8 @@ class ColorShift:
     value: tuple[float, float] = (0.6, 1.2)
 
     def __attrs_post_init__(self) -> None:
-        for name in ("saturation", "value"):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high:
-                raise ValueError(f"{name} is ({low}, {high}); it has to hold 0 <= low <= high")
+        require_range("saturation", self.saturation)
+        require_range("value", self.value)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the image with its colours changed [H, W, 3]."""

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from annotated_types import Ge
 
+from frx_degradations.ranges import require_range
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -27,11 +29,7 @@ class GaussianBlur:
     at_size_px: Annotated[int, Ge(1)] | None = None
 
     def __attrs_post_init__(self) -> None:
-        low, high = self.sigma_px
-        if not 0 <= low <= high <= 1000:
-            raise ValueError(
-                f"sigma_px is ({low}, {high}); it has to hold 0 <= low <= high <= 1000"
-            )
+        require_range("sigma_px", self.sigma_px, most=1000)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the blurred image [H, W, 3]."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frx_degradations.noise_table import add_drawn, mirrored, upper_probabilities
+from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -41,9 +42,7 @@ class GaussianNoise:
     sigma: tuple[float, float] = (0.2, 0.5)
 
     def __attrs_post_init__(self) -> None:
-        low, high = self.sigma
-        if not 0 <= low <= high <= 1:
-            raise ValueError(f"sigma is ({low}, {high}); it has to hold 0 <= low <= high <= 1")
+        require_range("sigma", self.sigma, most=1)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""

@@ -8,6 +8,8 @@ import attrs
 import cv2
 import numpy as np
 
+from frx_degradations.ranges import require_range
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -24,9 +26,7 @@ class Jpeg:
     quality: tuple[int, int] = (50, 85)
 
     def __attrs_post_init__(self) -> None:
-        low, high = self.quality
-        if not 1 <= low <= high <= 100:
-            raise ValueError(f"quality is ({low}, {high}); it has to hold 1 <= low <= high <= 100")
+        require_range("quality", self.quality, 1, 100)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the image as the file has it [H, W, 3]."""

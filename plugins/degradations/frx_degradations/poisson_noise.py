@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frx_degradations.noise_table import ENTRIES, add_drawn, mirrored
+from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -39,9 +40,7 @@ class PoissonNoise:
     rate: tuple[float, float] = (15, 30)
 
     def __attrs_post_init__(self) -> None:
-        low, high = self.rate
-        if not 0 <= low <= high <= 255:
-            raise ValueError(f"rate is ({low}, {high}); it has to hold 0 <= low <= high <= 255")
+        require_range("rate", self.rate, most=255)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""

@@ -11,6 +11,7 @@ from annotated_types import Ge, Len
 from numpy.typing import NDArray
 
 from frx_degradations.fills import Fill, cover
+from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -38,12 +39,8 @@ class Polygons:
     fills: Annotated[list[Fill], Len(1)] = attrs.field(factory=lambda: ["black", "white", "noise"])
 
     def __attrs_post_init__(self) -> None:
-        for name, least in (("vertices", 3), ("across_px", 1)):
-            low, high = getattr(self, name)
-            if not least <= low <= high:
-                raise ValueError(
-                    f"{name} is ({low}, {high}); it has to hold {least} <= low <= high"
-                )
+        require_range("vertices", self.vertices, 3)
+        require_range("across_px", self.across_px, 1)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
         """Return the image with the polygons on it [H, W, 3] and their mask [H, W]."""

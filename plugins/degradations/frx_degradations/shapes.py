@@ -11,6 +11,7 @@ from annotated_types import Len
 from numpy.typing import NDArray
 
 from frx_degradations.fills import Fill, cover
+from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -44,12 +45,8 @@ class Shapes:
     )
 
     def __attrs_post_init__(self) -> None:
-        for name, most in (("count", 1000), ("size_share", 1)):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high <= most:
-                raise ValueError(
-                    f"{name} is ({low}, {high}); it has to hold 0 <= low <= high <= {most}"
-                )
+        require_range("count", self.count, most=1000)
+        require_range("size_share", self.size_share, most=1)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
         """Return the image with the shapes on it [H, W, 3] and their mask [H, W]."""

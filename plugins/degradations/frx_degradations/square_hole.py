@@ -8,6 +8,8 @@ import attrs
 import numpy as np
 from annotated_types import Ge, Interval
 
+from frx_degradations.ranges import require_range
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -31,9 +33,7 @@ class SquareHole:
     fill: Annotated[int, Interval(ge=0, le=255)] = 128
 
     def __attrs_post_init__(self) -> None:
-        low, high = self._sizes()
-        if not 1 <= low <= high:
-            raise ValueError(f"size_px is ({low}, {high}); it has to hold 1 <= low <= high")
+        require_range("size_px", self._sizes(), 1)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
         """Return the image with its holes filled [H, W, 3] and the mask [H, W]."""
