@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 
 # What share of pixels the untrained network takes for damaged.
@@ -56,7 +57,10 @@ class DualDecoderUNet(nn.Module):
     def forward(self, degraded: Tensor) -> dict[str, Tensor]:
         """Return "image" and the logits "mask"."""
         height, width = degraded.shape[-2:]
-        x = F.pad(to_signed(degraded), self.missing(degraded), mode="replicate")
+        x = padded(to_signed(degraded), self.multiple_px)
+        if self.training and x.shape[0] * x.shape[-2] * x.shape[-1] == self.multiple_px**2:
+            # BatchNorm refuses the bottom's single value a channel.
+            x = F.pad(x, (0, self.multiple_px, 0, 0), mode="replicate")
         skipped = []
         for block in self.encoder:
             x = block(x)
@@ -69,14 +73,6 @@ class DualDecoderUNet(nn.Module):
             for decoder in (self.image_decoder, self.mask_decoder)
         )
         return {"image": from_signed(image.tanh()), "mask": mask}
-
-    def missing(self, image: Tensor) -> tuple[int, int, int, int]:
-        """What to pad on the left, right, top and bottom."""
-        count, _, height, width = image.shape
-        right, below = -width % self.multiple_px, -height % self.multiple_px
-        if self.training and count == 1 and max(height, width) <= self.multiple_px:
-            right += self.multiple_px  # BatchNorm refuses the bottom's single value a channel
-        return 0, right, 0, below
 
 
 class ResidualBlock(nn.Module):

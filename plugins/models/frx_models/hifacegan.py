@@ -8,6 +8,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 from frx_models.spade import SpadeBlock
 from frx_models.suppression import AdaptiveSuppression, LipSuppression, NoSuppression
@@ -17,6 +18,8 @@ Suppression = Literal["adaptive", "lip", "none"]
 
 STAGES = 5
 MULTIPLE_PX = 2**STAGES
+# The stage whose features guide each SPADE block; 0 is the head, at full size.
+GUIDING = (5, 4, 4, 3, 2, 1, 0)
 SUPPRESSIONS = {"adaptive": AdaptiveSuppression, "lip": LipSuppression, "none": NoSuppression}
 
 
@@ -52,35 +55,24 @@ class HiFaceGAN(nn.Module):
             if stage < STAGES - 1:  # the deepest guide keeps its sign
                 layers.append(nn.ReLU())
             self.stages.append(nn.Sequential(*layers))
-        deepest = channels[-1]
-        self.start = convolution(3, deepest, 3)
-        self.deepest = SpadeBlock(deepest, deepest, deepest)
-        self.before_rising = SpadeBlock(deepest, deepest, channels[-2])
-        self.rising = nn.ModuleList(
-            SpadeBlock(channels[stage + 1], channels[stage], channels[stage])
-            for stage in range(STAGES - 1, -1, -1)
-        )
+        self.start = convolution(3, channels[-1], 3)
+        self.blocks = nn.ModuleList()
+        inputs = channels[-1]
+        for stage in GUIDING:
+            self.blocks.append(SpadeBlock(inputs, channels[stage], channels[stage]))
+            inputs = channels[stage]
         self.last = convolution(width, 3, 3)
 
     def forward(self, degraded: Tensor) -> Tensor:
         """Return the restored image, [B, 3, H, W]."""
         height, width = degraded.shape[-2:]
-        missing = (
-            max(0, 2 * MULTIPLE_PX - side) or -side % MULTIPLE_PX for side in (width, height)
-        )
-        right, below = missing
-        x_B3HW = F.pad(to_signed(degraded), (0, right, 0, below), mode="replicate")
+        x_B3HW = padded(to_signed(degraded), MULTIPLE_PX, least_px=2 * MULTIPLE_PX)
         guides = [self.head(x_B3HW)]
         for stage in self.stages:
             guides.append(stage(guides[-1]))
         y = self.start(F.interpolate(x_B3HW, size=guides[-1].shape[-2:], mode="area"))
-        y = self.deepest(y, guides.pop())
-        y = self.before_rising(F.interpolate(y, scale_factor=2), guides[-1])
-        for block in self.rising:
-            guide = guides.pop()
-            if guide.shape[-1] > y.shape[-1]:
-                y = F.interpolate(y, scale_factor=2)
-            y = block(y, guide)
+        for number, block in zip(GUIDING, self.blocks, strict=True):
+            y = block(F.interpolate(y, size=guides[number].shape[-2:]), guides[number])
         drawn: Tensor = self.last(F.leaky_relu(y, 0.2))[..., :height, :width]
         # In float32 also under autocast: bfloat16 has fewer steps than a picture of 8 bits.
         return from_signed(drawn.float().tanh())

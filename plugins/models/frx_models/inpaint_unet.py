@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 
 SLOPE = 0.2  # of LeakyReLU below zero
@@ -53,9 +54,8 @@ class InpaintUNet(nn.Module):
     def forward(self, degraded: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return "image" and "generated", [B, 3, H, W] each."""
         height, width = degraded.shape[-2:]
-        missing = (0, -width % 8, 0, -height % 8)
         seen = torch.cat([to_signed(degraded) * (1 - mask), mask], dim=1)
-        full = self.enc1(F.pad(seen, missing, mode="replicate"))
+        full = self.enc1(padded(seen, 8))
         half = self.enc2(F.max_pool2d(full, 2))
         quarter = self.enc3(F.max_pool2d(half, 2))
         deep = self.bottleneck(self.attention(F.max_pool2d(quarter, 2)))

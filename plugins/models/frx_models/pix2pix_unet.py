@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 
 # Decoder layers with dropout, counted from the innermost.
@@ -74,8 +74,7 @@ class Pix2PixUNet(nn.Module):
     def forward(self, degraded: Tensor) -> Tensor:
         """Return the restored image, [B, 3, H, W]."""
         height, width = degraded.shape[-2:]
-        missing = (0, -width % self.multiple_px, 0, -height % self.multiple_px)
-        x = F.pad(to_signed(degraded), missing, mode="replicate")
+        x = padded(to_signed(degraded), self.multiple_px)
         skipped = []
         for layer in self.encoder:
             x = layer(x)

@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.padding import padded
 from frx_models.signed import to_signed
 
 
@@ -54,7 +55,7 @@ class UNet(nn.Module):
     def forward(self, degraded: Tensor) -> Tensor:
         """Return the restored image, [B, 3, H, W]."""
         height, width = degraded.shape[-2:]
-        even = F.pad(degraded, (0, width % 2, 0, height % 2), mode="replicate")
+        even = padded(degraded, 2)
         full = self.encoder(to_signed(even) if self.predict == "correction" else even)
         half = self.bottom(F.max_pool2d(full, 2))
         joined = torch.cat([self.up(half), full], dim=1)
