@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from frx import experiment
+from frx.interruption import Interrupted
 from frx.recipe import Recipe, load
 
 
@@ -56,10 +58,14 @@ class StopAfter:
 
 
 @pytest.fixture
-def stop_after() -> Callable[[pytest.MonkeyPatch, int], None]:
-    """Let a signal come to the next run after so many steps."""
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recipe, Path, int], Interrupted]:
+    """Run a recipe on the CPU until the signal that comes after so many steps; what is raised."""
 
-    def patched(patch: pytest.MonkeyPatch, steps: int) -> None:
-        patch.setattr(experiment, "Interruption", lambda: StopAfter(steps))
+    def run(recipe: Recipe, folder: Path, steps: int) -> Interrupted:
+        with monkeypatch.context() as patch:
+            patch.setattr(experiment, "Interruption", lambda: StopAfter(steps))
+            with pytest.raises(Interrupted) as caught:
+                experiment.run(recipe, folder, torch.device("cpu"))
+        return caught.value
 
-    return patched
+    return run

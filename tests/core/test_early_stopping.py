@@ -271,18 +271,14 @@ def test_in_a_run_an_unmarked_region_is_refused_at_the_first_validation(
 def test_a_run_stops_where_its_values_stand_still_also_after_a_break(
     recipe: Recipe,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     bytes_of: Callable[[Path], dict[str, Any]],
-    stop_after: Callable[[pytest.MonkeyPatch, int], None],
+    stop_after: Callable[[Recipe, Path, int], Interrupted],
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     experiment.run(recipe, whole, CPU)
     first = json.loads((whole / "run.json").read_bytes())["stages"][0]
     assert first["epochs"] == 3
     assert first["stop"].startswith("no improvement in 2 validations (best: l1 0.")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 5)  # in the third epoch
-        with pytest.raises(Interrupted):
-            experiment.run(recipe, broken, CPU)
+    stop_after(recipe, broken, 5)  # in the third epoch
     experiment.run(recipe, broken, CPU)
     assert bytes_of(broken) == bytes_of(whole)

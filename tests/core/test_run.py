@@ -15,7 +15,6 @@ import torch
 
 from frx import experiment
 from frx.errors import BusyError, DataError, DivergedError, RecipeError
-from frx.interruption import Interrupted
 from frx.recipe import Recipe, load
 
 TINY = """\
@@ -103,20 +102,13 @@ def test_a_run_leaves_all_that_is_promised(recipe: Recipe, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("steps", [1, 4, 5, 9, 13])
 def test_stopped_anywhere_and_continued_the_bytes_are_the_same(
-    steps: int,
-    recipe: Recipe,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    bytes_of: Any,
-    stop_after: Any,
+    steps: int, recipe: Recipe, tmp_path: Path, bytes_of: Any, stop_after: Any
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     experiment.run(recipe, whole, CPU)
-    with monkeypatch.context() as patch:
-        stop_after(patch, steps)
-        with pytest.raises(Interrupted, match="the same command goes on") as caught:
-            experiment.run(recipe, broken, CPU)
-        assert caught.value.exit_code == 143
+    stopped = stop_after(recipe, broken, steps)
+    assert "the same command goes on" in str(stopped)
+    assert stopped.exit_code == 143
     experiment.run(recipe, broken, CPU)
     assert bytes_of(broken) == bytes_of(whole)
 
@@ -170,7 +162,7 @@ def test_another_recipe_in_the_folder_is_refused_with_the_difference(
 
 
 def test_changed_data_are_noticed_on_resume(
-    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: Any
+    recipe_file: Path, tmp_path: Path, stop_after: Any
 ) -> None:
     from frx import images
     from frx.datasets.synthetic_faces import SyntheticFaces
@@ -181,10 +173,7 @@ def test_changed_data_are_noticed_on_resume(
     for index in range(20):
         images.write(photos / f"{index}.png", faces[index]["clean"])
     loaded = load(recipe_file, overrides=["data.use=folder", f"data.path={photos}"])
-    with monkeypatch.context() as patch:
-        stop_after(patch, 3)
-        with pytest.raises(Interrupted):
-            experiment.run(loaded, tmp_path / "run", CPU)
+    stop_after(loaded, tmp_path / "run", 3)
     (photos / "0.png").rename(photos / "new.png")
     with pytest.raises(DataError, match="no longer those it was begun with"):
         experiment.run(loaded, tmp_path / "run", CPU)
@@ -193,16 +182,12 @@ def test_changed_data_are_noticed_on_resume(
 def test_a_damaged_checkpoint_costs_one_generation_not_the_run(
     recipe: Recipe,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     bytes_of: Any,
     stop_after: Any,
 ) -> None:
     experiment.run(recipe, tmp_path / "whole", CPU)
-    with monkeypatch.context() as patch:
-        stop_after(patch, 12)
-        with pytest.raises(Interrupted):
-            experiment.run(recipe, tmp_path / "run", CPU)
+    stop_after(recipe, tmp_path / "run", 12)
     manifest = json.loads((tmp_path / "run/checkpoints/manifest.json").read_bytes())
     newest = tmp_path / "run/checkpoints" / manifest["generations"][-1]["parts"]["state"]["file"]
     newest.write_bytes(newest.read_bytes()[:-100])
