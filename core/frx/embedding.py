@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from frx.download import sha256_of
 from frx.errors import DataError
-from frx.weights import load_tensors, locate
+from frx.weights import fill, load_tensors, locate
 
 Backbone = Literal["inception_resnet_v1", "edgeface_xs", "edgeface_xxs"]
 Box = tuple[float, float, float, float]
@@ -140,14 +140,8 @@ def _build(backbone: Backbone, path: Path) -> nn.Module:
         network = timm.create_model(_TIMM_NAMES[backbone], pretrained=False)
         network.reset_classifier(_DIMENSIONS)
         tensors = _multiply_out({key.removeprefix("model."): t for key, t in tensors.items()})
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        complaint = " ".join(str(error).split("\n\t")[1:2])[:200].rstrip(" .")
-        raise DataError(f"{path} does not hold the weights of {backbone}: {complaint}") from error
+    fill(network, tensors, path, backbone)
     built: nn.Module = network
-    if bad := [key for key, t in built.state_dict().items() if not torch.isfinite(t).all()]:
-        raise DataError(f"{path} is damaged: {bad[0]} is not finite")
     return built
 
 

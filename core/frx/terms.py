@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from torch import Tensor, nn
 
 from frx.build import call, wants
@@ -28,15 +28,16 @@ class Term:
 
     table: LossTerm
     loss: Callable[..., Tensor]
+    # Whether it compares not pictures but what a discriminator's layers make of them.
+    compares_features: bool = field(init=False)
+
+    @compares_features.default
+    def _(self) -> bool:
+        return wants(self.loss, "real_features")
 
     @property
     def label(self) -> str:
         return self.table.label
-
-    @property
-    def compares_features(self) -> bool:
-        """Whether it compares not pictures but what a discriminator's layers make of them."""
-        return wants(self.loss, "real_features")
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The weighted loss of one batch.

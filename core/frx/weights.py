@@ -23,7 +23,7 @@ from frx.download import Progress, download, sha256_of
 from frx.errors import BusyError, DataError, FrxError, ResourceError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 LOCK_WAIT_S = 600.0
@@ -177,6 +177,40 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     if all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
     return tensors
+
+
+def fill(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: str | Path,
+    name: str,
+    *,
+    beside: tuple[str, ...] = (),
+) -> None:
+    """Put the tensors of a file into a network that people call `name`.
+
+    They have to be all that the network has, and nothing else; what begins with one of `beside` may
+    be missing.
+
+    Raises:
+        DataError: they are another network's, or not finite; says which file.
+    """
+    import torch
+
+    complaint = ""
+    try:
+        found = network.load_state_dict(dict(tensors), strict=False)
+    except RuntimeError as error:  # a shape differs
+        complaint = " ".join(str(error).split("\n\t")[1:2])[:200].rstrip(" .")
+    else:
+        if missing := [key for key in found.missing_keys if not key.startswith(beside)]:
+            complaint = f"{missing[0]} is missing"
+        elif found.unexpected_keys:
+            complaint = f"{found.unexpected_keys[0]} is none of its own"
+    if complaint:
+        raise DataError(f"{path} does not hold the weights of {name}: {complaint}")
+    if bad := [key for key, t in network.state_dict().items() if not torch.isfinite(t).all()]:
+        raise DataError(f"{path} is damaged: {bad[0]} is not finite")
 
 
 def fetch(

@@ -143,13 +143,14 @@ class Adversarial:
         self, rule: Callable[[Tensor], Tensor], seen: Mapping[str, Any], batch: Mapping[str, Tensor]
     ) -> Tensor:
         """Of a rule of the game over all patches, or those that overlap the region; over scales."""
-        means = []
-        for logits in scales(seen["logits"]):
-            region = None
-            if self.region is not None:
-                marked = grown(batch[self.region], self.ring_px)
-                region = F.adaptive_max_pool2d(marked, logits.shape[-2:])
-            means.append(mean_over(rule(logits), region))
+        marked = None if self.region is None else grown(batch[self.region], self.ring_px)
+        means = [
+            mean_over(
+                rule(logits),
+                None if marked is None else F.adaptive_max_pool2d(marked, logits.shape[-2:]),
+            )
+            for logits in scales(seen["logits"])
+        ]
         return torch.stack(means).mean()
 
     def _features(self, seen: Mapping[str, Any]) -> Features:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def feature_matching(
@@ -18,10 +19,12 @@ def feature_matching(
     float32. From arXiv 1711.11585.
     """
     scales = [
-        sum(
-            (made.float() - real.detach().float()).abs().mean()
-            for made, real in zip(*pair, strict=True)
-        )
-        for pair in zip(made_features, real_features, strict=True)
+        torch.stack(
+            [
+                F.l1_loss(one.float(), other.detach().float())
+                for one, other in zip(made, real, strict=True)
+            ]
+        ).sum()
+        for made, real in zip(made_features, real_features, strict=True)
     ]
-    return torch.stack([torch.as_tensor(scale) for scale in scales]).mean()
+    return torch.stack(scales).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frx.errors import DataError
-from frx.weights import KNOWN, load_tensors, locate
+from frx.weights import KNOWN, fill, load_tensors, locate
 
 # ImageNet's mean and deviation, which torchvision's and nearly all of timm's networks expect.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -104,11 +105,8 @@ class Perceptual(nn.Module):
             raise ValueError(f"layers has to name some modules of {network}: {some} …")
         for name in self.layer_weights:
             if name not in modules:
-                close = difflib.get_close_matches(name, modules, 3, 0.3)
-                raise ValueError(
-                    f"layers: {network} has no module {name!r}"
-                    + (f"; did you mean {', '.join(close)}?" if close else "")
-                )
+                hint = _nearest(name, modules)
+                raise ValueError(f"layers: {network} has no module {name!r}{hint}")
             modules[name].register_forward_hook(self._noting(name))
         for module in modules.values():
             if hasattr(module, "inplace"):  # what the layer before it gave is wanted as it was
@@ -136,11 +134,14 @@ def _built(network: str) -> nn.Module:
     if timm.is_model(network):
         built = timm.create_model(network, pretrained=False, num_classes=0)
         return built
-    close = difflib.get_close_matches(network, [*ours, *timm.list_models()], 3)
-    raise ValueError(
-        f"neither torchvision nor timm has an image network {network!r}"
-        + (f"; did you mean {', '.join(close)}?" if close else "")
-    )
+    hint = _nearest(network, [*ours, *timm.list_models()])
+    raise ValueError(f"neither torchvision nor timm has an image network {network!r}{hint}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name, without the thousand others that `frx.registry` would list."""
+    close = difflib.get_close_matches(name, sorted(set(known)), 3, 0.3)
+    return f"; did you mean {', '.join(close)}?" if close else ""
 
 
 def _load(built: nn.Module, network: str, weights: str | None) -> None:
@@ -155,12 +156,10 @@ def _load(built: nn.Module, network: str, weights: str | None) -> None:
             'or a name that `frx fetch` lists, as weights = "…"'
         )
     path = locate(weights or network)
-    tensors = {k: t for k, t in load_tensors(path).items() if not k.startswith(CLASSIFIERS)}
-    try:
-        missing = built.load_state_dict(tensors, strict=False).missing_keys
-    except RuntimeError as error:
-        complaint = " ".join(str(error).split("\n\t")[1:2])[:200].rstrip(" .")
-        raise DataError(f"{path} does not hold the weights of {network}: {complaint}") from error
-    missing = [key for key in missing if not key.startswith(CLASSIFIERS)]
-    if missing:
-        raise DataError(f"{path} does not hold the weights of {network}: {missing[0]} is missing")
+    own = built.state_dict()
+    tensors = {
+        key: tensor
+        for key, tensor in load_tensors(path).items()
+        if key in own and not key.startswith(CLASSIFIERS)
+    }
+    fill(built, tensors, path, network, beside=CLASSIFIERS)
