@@ -1,14 +1,8 @@
-"""Recipes: TOML in, a checked experiment out, or every mistake at once.
-
-A profile is a patch inside the recipe, `--set` one from outside. In both, a list of tables is
-addressed by name: `stages.gan.epochs = 2`, `hooks.samples.count = 4`; a name that a list of
-components lacks is added to it.
-"""
+"""Recipes: TOML in, a checked experiment out, or every mistake at once."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -17,12 +11,13 @@ import attrs
 from annotated_types import Ge, Gt, Interval, Len
 from attrs import Factory, frozen
 
+from frx import recipe_files
 from frx.build import Use, component_field, converter_for
 from frx.errors import RecipeError
 from frx.overlay import Document, Table
-from frx.registry import GROUPS, nearest
+from frx.registry import GROUPS
 from frx.strict import Mistake, mistakes_in
-from frx.toml_lines import key_lines, key_text
+from frx.toml_lines import key_text
 
 DATA_KINDS = ("augmentation", "dataset", "degradation")
 Fraction = Annotated[float, Interval(ge=0, le=1)]
@@ -114,61 +109,20 @@ def load(
     overrides: Sequence[str] = (),
     kinds: Iterable[str] = GROUPS,
 ) -> Recipe:
-    """Read a recipe, apply profiles and `key=value` overrides, check everything.
+    """Read a recipe and what it extends, apply profiles and overrides, check everything.
 
     Components of kinds outside `kinds` stay None, unread and unimported.
 
     Raises:
         RecipeError: with one line a mistake, `file:line: key: what is wrong`.
     """
-    text = _read(path)
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
-    places = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
-    known = tables.pop("profiles", {})
-    document = Document.of(tables, places)
-    for profile in profiles:
-        if profile not in known:
-            raise RecipeError(f"{path}: no profile {profile!r}; {nearest(profile, known)}")
-        document.lay(known[profile], ("profiles", profile), places)
-    for override in overrides:
-        patch = _override(override)
-        document.lay(patch, (), {(): f"--set {override}"})
+    document = recipe_files.read(path, profiles, overrides)
     stages = document.tables.get("stages")
     for stage in stages if isinstance(stages, list) else ():
         for key, name in STAGE_DEFAULTS.items():
             if isinstance(stage, Table):
                 stage.setdefault(key, Table(use=name))
     return _structure(document, path, kinds)
-
-
-def _read(path: FilePath) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise RecipeError(f"{path}: no such recipe; {nearest(path.name, siblings)}") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start})") from error
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
-
-
-def _override(text: str) -> dict[str, Any]:
-    """`a.b=value` as a table; a value that is not TOML is taken as a text."""
-    key, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"\s*[\w-]+(\.[\w-]+)*\s*", key):
-        raise RecipeError(f"--set {text}: expected key=value, such as data.size=64")
-    try:
-        return tomllib.loads(f"{key.strip()} = {value}")
-    except tomllib.TOMLDecodeError:
-        quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
-        try:
-            return tomllib.loads(f'{key.strip()} = "{quoted}"')
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"--set {text}: {error}") from error
 
 
 def _structure(document: Document, path: FilePath, kinds: Iterable[str]) -> Recipe:

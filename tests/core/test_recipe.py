@@ -6,6 +6,7 @@ import pytest
 
 from frx.errors import RecipeError
 from frx.recipe import Recipe, load
+from frx.recipe_files import profiles
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -96,11 +97,9 @@ def test_the_resolved_recipe_runs_again_by_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda p: p.name)
 def test_every_shipped_recipe_is_valid_with_each_profile_that_needs_no_weights(path: Path) -> None:
-    import tomllib
-
-    profiles = tomllib.loads(path.read_text()).get("profiles", {})
-    assert "quick" in profiles
-    for profile in [(), *((name,) for name in profiles)]:
+    names = profiles(path)
+    assert "quick" in names
+    for profile in [(), *((name,) for name in names)]:
         assert isinstance(load(path, profiles=profile), Recipe)
 
 
@@ -218,4 +217,92 @@ def test_a_recipe_with_a_byte_order_mark_and_windows_lines_is_read(tmp_path: Pat
     assert load(path).name == "tiny"
     path.write_bytes(GOOD.encode("utf-16"))
     with pytest.raises(RecipeError, match="not UTF-8"):
+        load(path)
+
+
+# One recipe extends another ----------------------------------------------------------------------
+
+
+def extending(folder: Path, text: str) -> Path:
+    """A recipe beside `x.toml`, which it extends."""
+    write(folder, GOOD)
+    path = folder / "y.toml"
+    path.write_text(f'extends = "x.toml"\n{text}', encoding="utf-8")
+    return path
+
+
+def test_a_recipe_takes_what_it_does_not_say_from_the_one_it_extends(tmp_path: Path) -> None:
+    path = extending(
+        tmp_path,
+        'name = "mine"\nstages.train.losses.l1.weight = 7\nmetrics.ssim = {}\n'
+        '[[degradations]]\nuse = "downsample"\n',
+    )
+    recipe, base = load(path), load(tmp_path / "x.toml")
+    assert recipe.name == "mine"
+    assert [use.name for use in recipe.degradations] == ["downsample"]
+    assert [use.name for use in recipe.metrics] == ["psnr", "ssim"]
+    assert recipe.stages[0].losses[0].weight == 7
+    assert (recipe.data, recipe.model) == (base.data, base.model)
+
+
+def test_profiles_are_laid_over_the_whole_recipe_the_extended_ones_first(tmp_path: Path) -> None:
+    path = extending(
+        tmp_path,
+        'name = "mine"\nstages.train.epochs = 9\n'
+        "[profiles.quick]\nmodel.width = 2\n[profiles.own]\nseed = 1\n",
+    )
+    assert profiles(path) == ["quick", "more", "own"]
+    recipe = load(path, profiles=["quick"])
+    assert recipe.stages[0].epochs == 1  # x.toml's profile, above what y.toml itself says
+    assert (recipe.data.dataset.options["size"], recipe.model.options["width"]) == (16, 2)
+    with pytest.raises(RecipeError, match=r'y.toml: no profile \'qiuck\'; did you mean "quick"'):
+        load(path, profiles=["qiuck"])
+
+
+def test_a_recipe_extends_one_that_extends_another(tmp_path: Path) -> None:
+    path = extending(tmp_path, 'name = "mine"\nseed = 5\n')
+    third = tmp_path / "z.toml"
+    third.write_text('extends = "y.toml"\nname = "third"\ndata.size = 24\n', encoding="utf-8")
+    recipe = load(third)
+    assert (recipe.name, recipe.seed, recipe.data.dataset.options["size"]) == ("third", 5, 24)
+    path.write_text('extends = "z.toml"\nname = "mine"\n', encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"y.toml:1: extends: z.toml extends itself"):
+        load(third)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "y.toml: name: missing"),  # each has a run folder of its own
+        ('name = "mine"\nmodel.widht = 2\n', 'y.toml:3: model.widht: unknown key'),
+        ('name = "mine"\n[[metrics]]\nuse = "pnsr"\n', "y.toml:4: metrics[0].use: no metric"),
+        ('name = "mine"\nstages.trian.epochs = 2\n', 'y.toml:3: stages.trian: no such stage'),
+        ('name = "mine"\ndegradations.gaussian_noise.sigma = 3\n', "y.toml:3: degradations[0].sigma"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_in_the_file_that_has_it(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(extending(tmp_path, text))
+    assert says in str(caught.value)
+
+
+def test_a_mistake_in_the_extended_recipe_names_that_file(tmp_path: Path) -> None:
+    path = extending(tmp_path, 'name = "mine"\n')
+    write(tmp_path, changed("width = 4", "widht = 4"))
+    with pytest.raises(RecipeError, match=r"x.toml:14: model.widht: unknown key"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ('"unet_face.toml"', r'y.toml:1: extends: .*no such recipe; did you mean "unet_faces.toml"'),
+        ("3", "y.toml:1: extends: expected a text, got 3"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_extended_is_named(value: str, says: str, tmp_path: Path) -> None:
+    write(tmp_path, GOOD).rename(tmp_path / "unet_faces.toml")
+    path = tmp_path / "y.toml"
+    path.write_text(f"extends = {value}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=says):
         load(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from frx.commands.recipe_options import device_option, find_recipe, recipe_options
+from frx.commands.recipe_options import device_option, recipe_options
 
 
 @click.command("check", epilog="Example:  frx check recipes/unet_faces.toml --profile quick")
@@ -20,8 +20,9 @@ def command(
     estimate, and settings that never act.
     """
     from frx.recipe import load
+    from frx.recipe_files import find
 
-    loaded = load(find_recipe(recipe), profiles=profiles, overrides=overrides)
+    loaded = load(find(recipe), profiles=profiles, overrides=overrides)
     from frx import check
     from frx.precision import choose_device
 

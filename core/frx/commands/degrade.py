@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from frx.commands.recipe_options import find_recipe, recipe_options
+from frx.commands.recipe_options import recipe_options
 
 EXAMPLES = """\
 \b
@@ -58,8 +58,9 @@ def command(
     from frx.degrading import degrade
     from frx.errors import DataError
     from frx.recipe import DATA_KINDS, load
+    from frx.recipe_files import find
 
-    loaded = load(find_recipe(recipe), profiles=profiles, overrides=overrides, kinds=DATA_KINDS)
+    loaded = load(find(recipe), profiles=profiles, overrides=overrides, kinds=DATA_KINDS)
     done = degrade(source, out, loaded, by_splits=by_splits)
     count = sum(done.splits.values())
     if done.made or done.failed:

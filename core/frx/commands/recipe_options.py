@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -45,13 +44,3 @@ def mask_threshold_option(command: F) -> F:
         help="For a model that finds the damage itself: how sure of a pixel's damage it has to be "
         "to replace it.  [default: 0.1; 0.05 to 0.3 is sensible]",
     )(command)
-
-
-def find_recipe(name: str) -> Path:
-    """A recipe's path: as given, or one of those that come with frx."""
-    path = Path(name)
-    shipped = Path(__file__).parents[1] / "recipes"
-    for candidate in (path, shipped / path.name, shipped / f"{path.name}.toml"):
-        if candidate.is_file():
-            return candidate
-    return path

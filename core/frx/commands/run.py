@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from frx.commands.recipe_options import device_option, find_recipe, recipe_options
+from frx.commands.recipe_options import device_option, recipe_options
 
 
 @click.command("run", epilog="Example:  frx run recipes/unet_faces.toml --profile quick")
@@ -33,8 +33,9 @@ def command(
     with pictures, scores.json, curves.png, report.html and the trained model.
     """
     from frx.recipe import load
+    from frx.recipe_files import find
 
-    loaded = load(find_recipe(recipe), profiles=profiles, overrides=overrides)
+    loaded = load(find(recipe), profiles=profiles, overrides=overrides)
     from frx import experiment
     from frx.precision import choose_device
 

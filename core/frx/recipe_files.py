@@ -1,0 +1,135 @@
+"""A recipe's text: the file, those it extends, profiles and overrides, each laid over the others.
+
+`extends = "other.toml"` takes everything but the name from a recipe that stands beside this one or
+comes with frx. What else the file says is a patch, as a profile is one and `--set` one from
+outside. In all of them a list of tables is addressed by name: `stages.gan.epochs = 2`,
+`hooks.samples.count = 4`; a name that a list of components lacks is added to it. `[[hooks]]`
+replaces the list.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+from attrs import frozen
+
+from frx.errors import RecipeError
+from frx.overlay import Document
+from frx.registry import nearest
+from frx.toml_lines import Path, key_lines
+
+SHIPPED = FilePath(__file__).parent / "recipes"
+
+
+@frozen(kw_only=True)
+class RecipeFile:
+    """One file: its tables, its profiles, and where each key is written."""
+
+    path: FilePath
+    tables: dict[str, Any]
+    profiles: dict[str, Any]
+    places: dict[Path, str]
+
+
+def find(name: str, beside: FilePath = FilePath()) -> FilePath:
+    """A recipe's path: as given, seen from a folder, or one of those that come with frx."""
+    path = beside / name
+    for candidate in (path, SHIPPED / path.name, SHIPPED / f"{path.name}.toml"):
+        if candidate.is_file():
+            return candidate
+    return path
+
+
+def profiles(path: FilePath) -> list[str]:
+    """The names of a recipe's profiles, those of the recipes that it extends first.
+
+    Raises:
+        RecipeError: a file is missing or not TOML.
+    """
+    return list(dict.fromkeys(name for file in _files(path) for name in file.profiles))
+
+
+def read(path: FilePath, profiles: Sequence[str], overrides: Sequence[str]) -> Document:
+    """The document that a recipe comes to; its keys are not checked yet.
+
+    Raises:
+        RecipeError: a file is missing or not TOML; no such profile; an override is not KEY=VALUE.
+    """
+    base, *extending = _files(path)
+    document = Document.of(base.tables, base.places)
+    for file in extending:
+        document.lay(file.tables, (), file.places)
+    for profile in profiles:
+        having = [file for file in (base, *extending) if profile in file.profiles]
+        if not having:
+            known = [name for file in (base, *extending) for name in file.profiles]
+            raise RecipeError(f"{path}: no profile {profile!r}; {nearest(profile, known)}")
+        for file in having:
+            document.lay(file.profiles[profile], ("profiles", profile), file.places)
+    for override in overrides:
+        document.lay(_override(override), (), {(): f"--set {override}"})
+    return document
+
+
+def _files(path: FilePath) -> list[RecipeFile]:
+    """The recipe after those that it extends; only the recipe itself has a name."""
+    files: list[RecipeFile] = []
+    place = ""
+    while True:
+        if any(path.samefile(file.path) for file in files if path.exists()):
+            raise RecipeError(f"{place}{path.name} extends itself")
+        text = _text(path, place)
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{path}: not valid TOML: {error}") from error
+        places = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
+        if files:
+            tables.pop("name", None)
+            places.pop(("name",), None)
+        extended = tables.pop("extends", None)
+        files.insert(
+            0,
+            RecipeFile(
+                path=path, tables=tables, profiles=tables.pop("profiles", {}), places=places
+            ),
+        )
+        if extended is None:
+            return files
+        place = f"{places[('extends',)]}: extends: "
+        if not isinstance(extended, str):
+            raise RecipeError(f"{place}expected a text, got {extended!r}")
+        path = find(extended, path.parent)
+
+
+def _text(path: FilePath, place: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        folders = {path.parent, SHIPPED} if place else {path.parent}
+        siblings = [p.name for f in folders if f.is_dir() for p in sorted(f.glob("*.toml"))]
+        hint = nearest(path.name, siblings)
+        raise RecipeError(f"{place}{path}: no such recipe; {hint}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+
+
+def _override(text: str) -> dict[str, Any]:
+    """`a.b=value` as a table; a value that is not TOML is taken as a text."""
+    key, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"\s*[\w-]+(\.[\w-]+)*\s*", key):
+        raise RecipeError(f"--set {text}: expected key=value, such as data.size=64")
+    try:
+        return tomllib.loads(f"{key.strip()} = {value}")
+    except tomllib.TOMLDecodeError:
+        quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
+        try:
+            return tomllib.loads(f'{key.strip()} = "{quoted}"')
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"--set {text}: {error}") from error
