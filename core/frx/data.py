@@ -56,9 +56,11 @@ def open_sets(recipe: Recipe, make: Callable[[Use], Dataset]) -> dict[str, Subse
     opened = split(recipe.data, _opened(recipe.data, make))
     for name in ("train", "val"):
         if not len(opened.get(name, ())):
+            there = ", ".join(opened)
             raise DataError(
-                f"no sample is left for the split {name!r} of {recipe.data.dataset.name}; "
-                "add images or change data.split"
+                f"no sample is left for the split {name!r} of {recipe.data.dataset.name}, "
+                f"which has {there or 'none'}; add images, name folders train, val and test, "
+                "or change data.split"
             )
     return opened | {name: open_whole(data, make) for name, data in recipe.sets.items()}
 

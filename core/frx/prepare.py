@@ -13,7 +13,7 @@ from frx.datasets.folder_index import FolderIndex, index_folder
 from frx.errors import DataError, RecipeError
 from frx.files import failing_clearly
 from frx.images import shown
-from frx.splits import read_group_names, sample_indices, split_indices
+from frx.splits import OTHER_NAMES, read_group_names, sample_indices, split_indices
 
 Work = list[tuple[int, str]]
 
@@ -31,10 +31,10 @@ def prepare(
 ) -> dict[str, int]:
     """Share the pictures of `source` out to folders below `out`; return how many went where.
 
-    `counts` takes so many for each split instead of shares of all. No group of `groups_file` comes
-    into two splits. Pictures keep their paths below `source`. With `link` they are hard links
-    where the file system allows, else symbolic links, else copies. `out` also gets a split.csv
-    (name, split, group), and appears whole or not at all.
+    `counts` takes so many for each split instead of shares of all; "valid" is "val". No group of
+    `groups_file` comes into two splits. Pictures keep their paths below `source`. With `link` they
+    are hard links where the file system allows, else symbolic links, else copies. `out` also gets a
+    split.csv (name, split, group), and appears whole or not at all.
 
     Raises:
         DataError: the source has no picture or too few, or `out` is not empty.
@@ -47,6 +47,7 @@ def prepare(
     if counts is None:
         chosen = split_indices(len(index), fractions, seed, groups)
     else:
+        counts = _by_own_names(counts)
         for split in counts:
             if not split or split.startswith(".") or {"/", "\\"} & set(split):
                 raise RecipeError(f"{split!r} cannot be the name of a split")
@@ -67,6 +68,14 @@ def prepare(
             shutil.rmtree(partial, ignore_errors=True)
             raise
     return {split: len(found) for split, found in chosen.items()}
+
+
+def _by_own_names(counts: Mapping[str, int]) -> dict[str, int]:
+    """Call splits what the data sets call them."""
+    own = {OTHER_NAMES.get(name, name): count for name, count in counts.items()}
+    if len(own) < len(counts):
+        raise RecipeError(f"{', '.join(counts)}: two of these are the same split, val")
+    return own
 
 
 def _require_free(source: Path, out: Path) -> None:

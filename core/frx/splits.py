@@ -13,6 +13,7 @@ from frx.errors import DataError, RecipeError
 from frx.images import shown
 
 NAMES = ("train", "val", "test")
+OTHER_NAMES = {"valid": "val", "validation": "val"}
 Indices = dict[str, NDArray[np.int64]]
 
 

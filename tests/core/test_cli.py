@@ -258,7 +258,7 @@ def test_prepare_splits_and_samples(frx, tmp_path: Path) -> None:
     assert code == 0, err
     assert "train 16, val 2, test 2" in out
     code, out, _ = frx("prepare", "all", "--out", "sample", "--counts", "train=5,valid=3")
-    assert "train 5, valid 3" in out
+    assert "train 5, val 3" in out  # as data sets call it
     code, _, err = frx("prepare", "all", "--out", "set")
     assert code == 3
     assert "set" in err

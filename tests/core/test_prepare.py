@@ -79,6 +79,17 @@ def test_counts(source: Path, tmp_path: Path) -> None:
             prepare(source, tmp_path / "more", counts={wrong: 2})
 
 
+@pytest.mark.parametrize("name", ["valid", "validation"])
+def test_a_validation_split_is_one_that_data_sets_find(
+    name: str, source: Path, tmp_path: Path
+) -> None:
+    prepare(source, tmp_path / "out", counts={"train": 5, name: 3})
+    found = Folder(path=str(tmp_path / "out")).splits()
+    assert {split: len(numbers) for split, numbers in found.items()} == {"train": 5, "val": 3}
+    with pytest.raises(RecipeError, match=f"val, {name}: two of these are the same split"):
+        prepare(source, tmp_path / "more", counts={"val": 1, name: 3})
+
+
 def test_groups_stay_together(source: Path, tmp_path: Path) -> None:
     lines = [f"{i:02}.png person{i // 4}" for i in range(20)]
     (tmp_path / "groups.txt").write_text("\n".join(lines))
