@@ -23,6 +23,7 @@ from frx import images
 from frx.cli import COMMANDS, cli
 from frx.experiment import run
 from frx.recipe import load
+from frx.recipe_files import profiles
 from frx.registry import components
 from frx.specs import HOOK_SPECS
 
@@ -90,12 +91,12 @@ def test_there_are_recipes() -> None:
 
 def tiny(path: Path) -> list[str]:
     """Overrides that leave two steps of a recipe, on pictures of 32 × 32."""
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    recipe = load(path, profiles=["quick"])
     small = ["data.count=12", "data.size=32"]
-    for name in document.get("sets", {}):
+    for name in recipe.sets:
         small += [f"sets.{name}.count=4", f"sets.{name}.size=32"]
-    for stage in document["stages"]:
-        small += [f"stages.{stage['name']}.{key}" for key in ("epochs=1", "batch_size=5")]
+    for stage in recipe.stages:
+        small += [f"stages.{stage.name}.{key}" for key in ("epochs=1", "batch_size=5")]
     return small
 
 
@@ -104,7 +105,7 @@ def test_every_recipe_trains_two_steps(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRX_CACHE", str(tmp_path / "cache"))
-    recipe = load(path, overrides=tiny(path))
+    recipe = load(path, profiles=["quick"], overrides=tiny(path))
     run(recipe, tmp_path / "run", torch.device("cpu"))
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 2 * len(recipe.stages)
@@ -115,7 +116,7 @@ def test_every_recipe_trains_two_steps(
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_named_after_its_file_and_all_its_profiles_are_valid(path: Path) -> None:
     assert load(path).name == path.stem
-    for profile in tomllib.loads(path.read_text(encoding="utf-8")).get("profiles", {}):
+    for profile in profiles(path):
         load(path, profiles=[profile])
 
 

@@ -100,6 +100,16 @@ def write(
         for name in summary["sets"]
         if (folder / "samples" / f"{name}.png").exists()
     ]
+    drawn = [
+        {
+            "name": hook.name,
+            "about": hook.component.documentation.replace("`", ""),
+            "data": _embedded(latest),
+        }
+        for hook in recipe.hooks
+        if hook.name != "samples"  # of which the sets' own are shown
+        and (latest := _latest_picture(folder / hook.name, recipe))
+    ]
     curves = folder / "curves.png"
     text = environment.get_template("report.html").render(
         recipe=recipe,
@@ -113,6 +123,7 @@ def write(
         },
         columns=COLUMNS,
         pictures=pictures,
+        drawn=drawn,
         thresholds=[
             {
                 "name": name,
@@ -125,6 +136,12 @@ def write(
         toml=tomli_w.dumps(recipe.table()),
     )
     files.write(folder / "report.html", text)
+
+
+def _latest_picture(folder: Path, recipe: Recipe) -> Path | None:
+    """What a hook drew last in a folder that has its name, as `STAGE-EPOCH.png`."""
+    pictures = (max(folder.glob(f"{stage.name}-*.png"), default=None) for stage in recipe.stages)
+    return next((picture for picture in reversed(list(pictures)) if picture), None)
 
 
 def _embedded(picture: Path) -> str:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -100,6 +102,17 @@ def test_a_gate_says_how_well_neighbours_agree():
     torch.testing.assert_close(passed[:, 0, 0], torch.full_like(passed[:, 0, 0], 0.5))
 
 
+def test_the_page_about_suppression_computes_the_same():
+    page = (Path(__file__).parents[2] / "docs" / "hifacegan.md").read_text(encoding="utf-8")
+    written = {}
+    exec(page.split("```python\n")[1].split("```")[0], written)
+    stage = AdaptiveSuppression(5, 7)
+    for size in [(8, 8), (9, 12)]:
+        x = torch.randn(2, 5, *size)
+        explained = written["suppress"](x, stage.convolution.weight, stage.gate.describe)
+        torch.testing.assert_close(explained, stage(x), rtol=0, atol=1e-6)
+
+
 def test_suppression_with_an_even_gate_is_half_the_plain_convolution():
     stage = AdaptiveSuppression(4, 6)
     nn.init.zeros_(stage.gate.describe[2].weight)
@@ -159,3 +172,29 @@ def test_convolutions_of_a_spade_block_have_singular_values_up_to_one():
         for _ in range(50):
             layer(image)
         assert abs(largest(layer) - 1) < min(abs(moved - 1), 0.01)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 200)])
+def test_a_correction_starts_from_the_coarse_colours(size):
+    net = HiFaceGAN(width=4, predict="correction")
+    flat = torch.tensor([0.9, 0.4, 0.1]).view(1, 3, 1, 1).expand(1, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(net(flat), flat, rtol=0, atol=0.05)
+    picture = torch.rand(1, 3, *size)
+    nn.init.zeros_(net.last.weight)
+    with torch.no_grad():
+        restored = net(picture)
+        assert restored.std() < picture.std() / 5  # nothing fine is left
+    net = HiFaceGAN(width=4, predict="correction")
+    net(torch.ones(1, 3, *size)).mean().backward()  # white would stop gradients, were it all of it
+    assert net.last.bias.grad.abs().min() > 0.01
+
+
+@pytest.mark.parametrize(("predict", "kept"), [("image", 0), ("correction", 1)])
+def test_only_a_correction_knows_how_bright_a_picture_is(predict, kept):
+    """The norms take it away: why `predict` is there."""
+    net = HiFaceGAN(width=4, predict=predict)
+    dark = 0.1 + 0.4 * torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        brighter = (net(dark + 0.4) - net(dark)).mean().item()
+    assert brighter == pytest.approx(0.4 * kept, abs=0.02)

@@ -20,6 +20,7 @@ STAGES = 5
 MULTIPLE_PX = 2**STAGES
 # The stage whose features guide each SPADE block; 0 is the head, at full size.
 GUIDING = (5, 4, 4, 3, 2, 1, 0)
+SURE = 0.95  # atanh would be infinite at 1, and no gradient would come back from there
 SUPPRESSIONS = {"adaptive": AdaptiveSuppression, "lip": LipSuppression, "none": NoSuppression}
 
 
@@ -34,6 +35,11 @@ class HiFaceGAN(nn.Module):
     that its authors published, or "none", plain strided convolutions to compare with. With "lip"
     and `width` 64 it has 130,543,811 parameters, with 16 14,288,819.
 
+    `predict` says what the last layer gives: "image", the whole picture, as in the paper; or
+    "correction", what is added to the picture at one 32nd of its size, enlarged again. The norms
+    take a picture's own brightness and colours out of all features, and "image" has to find them
+    again at its borders, while "correction" starts from them.
+
     Takes [B, 3, H, W] in 0..1, of any size: padded to a multiple of 32, at least 64, and cropped
     back; layers see −1..1, and tanh keeps the result in 0..1. Only InstanceNorm is used, so each
     picture is restored by itself, in training as in evaluation. From arXiv 2005.05005, SPADE from
@@ -41,9 +47,14 @@ class HiFaceGAN(nn.Module):
     """
 
     def __init__(
-        self, *, width: Annotated[int, Ge(1)] = 64, suppression: Suppression = "adaptive"
+        self,
+        *,
+        width: Annotated[int, Ge(1)] = 64,
+        suppression: Suppression = "adaptive",
+        predict: Literal["image", "correction"] = "image",
     ) -> None:
         super().__init__()
+        self.predict = predict
         channels = [width * min(2**stage, 16) for stage in range(STAGES + 1)]
         self.head = nn.Sequential(
             convolution(3, width, 3, bias=False), nn.InstanceNorm2d(width), nn.ReLU()
@@ -70,9 +81,15 @@ class HiFaceGAN(nn.Module):
         guides = [self.head(x_B3HW)]
         for stage in self.stages:
             guides.append(stage(guides[-1]))
-        y = self.start(F.interpolate(x_B3HW, size=guides[-1].shape[-2:], mode="area"))
+        coarse_B3hw = F.interpolate(x_B3HW, size=guides[-1].shape[-2:], mode="area")
+        y = self.start(coarse_B3hw)
         for number, block in zip(GUIDING, self.blocks, strict=True):
             y = block(F.interpolate(y, size=guides[number].shape[-2:]), guides[number])
-        drawn: Tensor = self.last(F.leaky_relu(y, 0.2))[..., :height, :width]
         # In float32 also under autocast: bfloat16 has fewer steps than a picture of 8 bits.
-        return from_signed(drawn.float().tanh())
+        drawn_B3HW = self.last(F.leaky_relu(y, 0.2)).float()
+        if self.predict == "correction":
+            coarse_B3hw = coarse_B3hw.float().clamp(-SURE, SURE).atanh()
+            drawn_B3HW = drawn_B3HW + F.interpolate(
+                coarse_B3hw, size=drawn_B3HW.shape[-2:], mode="bilinear"
+            )
+        return from_signed(drawn_B3HW[..., :height, :width].tanh())
