@@ -92,18 +92,24 @@ def _files(path: FilePath) -> list[RecipeFile]:
             tables.pop("name", None)
             places.pop(("name",), None)
         extended = tables.pop("extends", None)
-        files.insert(
-            0,
-            RecipeFile(
-                path=path, tables=tables, profiles=tables.pop("profiles", {}), places=places
-            ),
-        )
+        patches = _profiles(tables.pop("profiles", {}), places)
+        files.insert(0, RecipeFile(path=path, tables=tables, profiles=patches, places=places))
         if extended is None:
             return files
         place = f"{places[('extends',)]}: extends: "
         if not isinstance(extended, str):
             raise RecipeError(f"{place}expected a text, got {extended!r}")
         path = find(extended, path.parent)
+
+
+def _profiles(found: Any, places: dict[Path, str]) -> dict[str, Any]:
+    patches = found if isinstance(found, dict) else {"": found}
+    for name, patch in patches.items():
+        if not isinstance(patch, dict):
+            key = ("profiles", name) if name else ("profiles",)
+            expected = "expected a table, such as [profiles.quick]"
+            raise RecipeError(f"{places[key]}: {'.'.join(key)}: {expected}; got {patch!r}")
+    return patches
 
 
 def _text(path: FilePath, place: str) -> str:

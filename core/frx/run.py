@@ -99,6 +99,11 @@ class Run:
         """How many batches an epoch of this stage has."""
         return math.ceil(len(self.sets["train"]) / self.stage.batch_size)
 
+    def is_due(self, every_epochs: int) -> bool:
+        """Whether what happens every so many epochs does after this one; it does after the last."""
+        last = self.position.epoch == self.stage.epochs or self.position.stop is not None
+        return last or self.position.epoch % every_epochs == 0
+
     def samples(self, name: str) -> Samples:
         """The set called `name`, damaged as the recipe says."""
         varied = self.augmentations if name == "train" else ()
@@ -236,8 +241,7 @@ def _train_stage(run: Run) -> None:
         _train_epoch(run)
         position.epoch += 1
         position.batch = 0
-        last = position.epoch == run.stage.epochs
-        if last or position.epoch % run.stage.validate_every_epochs == 0:
+        if run.is_due(run.stage.validate_every_epochs):
             run.validation = validate(run)
             if run.validation["loss"] < position.best:
                 position.best, position.best_epoch = run.validation["loss"], position.epoch

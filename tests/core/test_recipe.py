@@ -155,6 +155,8 @@ BAD = {
     "two stages of one name": (GOOD + '\n[[stages]]\nname = "train"\nepochs = 1\nlosses = [{ use = "l1" }]\n', "stages[1].name: 'train' is there twice"),
     "two terms of one name": (changed("  weight = 2\n", '  weight = 2\n\n  [[stages.losses]]\n  use = "l1"\n'), "stages[0].losses[1]: two terms are called 'l1'"),
     "a set named as a split": (GOOD + '\n[sets.test]\nuse = "synthetic_faces"\n', "sets.test: this name belongs to a split"),
+    "profiles as number": ("profiles = 3\n" + GOOD[: GOOD.index("[profiles")], ":1: profiles: expected a table, such as [profiles.quick]; got 3"),
+    "profile as number": (GOOD[: GOOD.index("[profiles.more")] + "[profiles]\nmore = 3\n", ".toml:33: profiles.more: expected a table"),
     "not TOML": (changed("size = 32", "size = "), "not valid TOML"),
     "empty": ("", "name: missing"),
 }  # fmt: skip

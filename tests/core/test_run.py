@@ -71,6 +71,20 @@ use = "curves"
 CPU = torch.device("cpu")
 
 
+def test_what_happens_every_so_many_epochs_happens_at_the_end_of_a_stage_too(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    recipe = load(recipe_file, overrides=["stages.first.epochs=7"])
+    run = experiment.open_run(recipe, tmp_path / "run", CPU)
+    due = []
+    for epoch in range(1, 8):
+        run.position.epoch = epoch
+        due.append(run.is_due(3))
+    assert due == [False, False, True, False, False, True, True]
+    run.position.epoch, run.position.stop = 4, "no improvement"
+    assert run.is_due(3)
+
+
 def test_a_run_leaves_all_that_is_promised(recipe: Recipe, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     experiment.run(recipe, folder, CPU)

@@ -32,9 +32,7 @@ class Samples:
     @torch.no_grad()
     def frx_epoch_end(self, run: Run) -> None:
         """Write `samples/STAGE-EPOCH.png`."""
-        position = run.position
-        last = position.epoch == run.stage.epochs or position.stop
-        if position.epoch % self.every_epochs and not last:
+        if not run.is_due(self.every_epochs):
             return
         module = run.networks["model"].module.eval()
         first = run.sets["val"].indices[: self.count]
@@ -44,5 +42,5 @@ class Samples:
                 outputs = composited(run.forward("model", batch), batch["degraded"])
                 rows.append(columns(batch, outputs))
         module.train()
-        path = run.folder / "samples" / f"{run.stage.name}-{position.epoch:04}.png"
+        path = run.folder / "samples" / f"{run.stage.name}-{run.position.epoch:04}.png"
         images.write(path, comparison(rows))

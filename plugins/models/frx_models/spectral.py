@@ -30,7 +30,7 @@ class _Spectral(nn.Module):
         super().__init__()
         matrix_OI = weight_OCKK.detach().flatten(1)
         left_O = F.normalize(torch.randn(len(matrix_OI)), dim=0)
-        for _ in range(ITERATIONS_AT_FIRST):
+        for _ in range(0 if matrix_OI.is_meta else ITERATIONS_AT_FIRST):  # no numbers: no vector
             left_O = _advanced(left_O, matrix_OI)
         self.register_buffer("left_O", left_O)
 

@@ -37,10 +37,8 @@ class SuppressionMaps:
     @torch.no_grad()
     def frx_epoch_end(self, run: Run) -> None:
         """Write `suppression_maps/STAGE-EPOCH.png`."""
-        position = run.position
-        last = position.epoch == run.stage.epochs or position.stop
         module = run.networks["model"].module
-        if (position.epoch % self.every_epochs and not last) or not gates(module):
+        if not run.is_due(self.every_epochs) or not gates(module):
             return
         module.eval()
         seen, heard = [], []
@@ -52,8 +50,8 @@ class SuppressionMaps:
                 seen.append(picture)
                 heard.append(maps)
         module.train()
-        path = run.folder / "suppression_maps" / f"{run.stage.name}-{position.epoch:04}.png"
-        images.write(path, comparison(rows(seen, heard)))
+        name = f"{run.stage.name}-{run.position.epoch:04}.png"
+        images.write(run.folder / "suppression_maps" / name, comparison(rows(seen, heard)))
 
 
 def gates(module: nn.Module) -> list[Gate]:
@@ -83,12 +81,14 @@ def neighbours_heard(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def rows(seen: Sequence[Tensor], heard: Sequence[Sequence[Tensor]]) -> list[dict[str, Tensor]]:
-    """Each picture beside its maps, and each gate's from black to white over all pictures."""
+    """Each picture beside its maps, one gate's from black to white over all pictures.
+
+    Every gate halves the size.
+    """
     made = [{"seen": picture} for picture in seen]
-    for maps in zip(*heard, strict=True):
+    for number, maps in enumerate(zip(*heard, strict=True), start=1):
         low = min(float(map_.min()) for map_ in maps)
         high = max(float(map_.max()) for map_ in maps)
-        smaller = seen[0].shape[-1] // maps[0].shape[-1]
         for row, map_ in zip(made, maps, strict=True):
-            row[f"1/{smaller}: {low:.2f}-{high:.2f}"] = (map_ - low) / max(high - low, 1e-6)
+            row[f"1/{2**number}: {low:.2f}-{high:.2f}"] = (map_ - low) / max(high - low, 1e-6)
     return made
