@@ -50,7 +50,7 @@ def profiles(path: FilePath) -> list[str]:
     Raises:
         RecipeError: a file is missing or not TOML.
     """
-    return list(dict.fromkeys(name for file in _files(path) for name in file.profiles))
+    return _profile_names(_files(path))
 
 
 def read(path: FilePath, profiles: Sequence[str], overrides: Sequence[str]) -> Document:
@@ -59,20 +59,23 @@ def read(path: FilePath, profiles: Sequence[str], overrides: Sequence[str]) -> D
     Raises:
         RecipeError: a file is missing or not TOML; no such profile; an override is not KEY=VALUE.
     """
-    base, *extending = _files(path)
-    document = Document.of(base.tables, base.places)
-    for file in extending:
+    files = _files(path)
+    document = Document.of(files[0].tables, files[0].places)
+    for file in files[1:]:
         document.lay(file.tables, (), file.places)
+    known = _profile_names(files)
     for profile in profiles:
-        having = [file for file in (base, *extending) if profile in file.profiles]
-        if not having:
-            known = [name for file in (base, *extending) for name in file.profiles]
+        if profile not in known:
             raise RecipeError(f"{path}: no profile {profile!r}; {nearest(profile, known)}")
-        for file in having:
-            document.lay(file.profiles[profile], ("profiles", profile), file.places)
+        for file in files:
+            document.lay(file.profiles.get(profile, {}), ("profiles", profile), file.places)
     for override in overrides:
         document.lay(_override(override), (), {(): f"--set {override}"})
     return document
+
+
+def _profile_names(files: Sequence[RecipeFile]) -> list[str]:
+    return list(dict.fromkeys(name for file in files for name in file.profiles))
 
 
 def _files(path: FilePath) -> list[RecipeFile]:

@@ -104,6 +104,10 @@ class Run:
         last = self.position.epoch == self.stage.epochs or self.position.stop is not None
         return last or self.position.epoch % every_epochs == 0
 
+    def picture(self, folder: str) -> Path:
+        """Where a hook puts a picture of this epoch; the report shows the last of each folder."""
+        return self.folder / folder / f"{self.stage.name}-{self.position.epoch:04}.png"
+
     def samples(self, name: str) -> Samples:
         """The set called `name`, damaged as the recipe says."""
         varied = self.augmentations if name == "train" else ()

@@ -17,11 +17,6 @@ def loss(random_embedding: str) -> Identity:
     return Identity(backbone="edgeface_xxs", weights=random_embedding)
 
 
-@pytest.fixture
-def clean() -> Tensor:
-    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-
-
 def test_is_least_at_equality(loss: Identity, clean: Tensor) -> None:
     same, other = loss(clean, clean), loss(1 - clean, clean)
     assert same.shape == ()

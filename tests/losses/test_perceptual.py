@@ -20,11 +20,6 @@ def loss(random_squeezenet: str) -> Perceptual:
     return Perceptual(network="squeezenet1_1", weights=random_squeezenet)
 
 
-@pytest.fixture
-def clean() -> Tensor:
-    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-
-
 def by_hand(network: str, tensors: dict[str, Tensor], picture: Tensor) -> dict[str, Tensor]:
     """What each layer of `features` gives, one after the other."""
     import torchvision

@@ -42,5 +42,4 @@ class Samples:
                 outputs = composited(run.forward("model", batch), batch["degraded"])
                 rows.append(columns(batch, outputs))
         module.train()
-        path = run.folder / "samples" / f"{run.stage.name}-{run.position.epoch:04}.png"
-        images.write(path, comparison(rows))
+        images.write(run.picture("samples"), comparison(rows))

@@ -50,8 +50,7 @@ class SuppressionMaps:
                 seen.append(picture)
                 heard.append(maps)
         module.train()
-        name = f"{run.stage.name}-{run.position.epoch:04}.png"
-        images.write(run.folder / "suppression_maps" / name, comparison(rows(seen, heard)))
+        images.write(run.picture("suppression_maps"), comparison(rows(seen, heard)))
 
 
 def gates(module: nn.Module) -> list[Gate]:
