@@ -1,7 +1,8 @@
 """Reading and writing picture files: the only place in frx that opens one.
 
 In memory a picture is uint8 [H, W, 3], RGB, upright; a mask is uint8 [H, W], 0 or 255. What a file
-has beyond that (alpha, grey, EXIF, colour profile) travels beside the pixels in a `Photograph`.
+has beyond that (16 bits a channel, alpha, grey, EXIF, colour profile) travels beside the pixels in
+a `Photograph`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import attrs
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from frx import files
+from frx import encoding, files
+from frx.deep_colour import (
+    ask_for_low_bytes,
+    has_16_bits,
+    is_deep,
+    to_8_bits,
+    to_gray,
+    with_all_bits,
+)
 from frx.errors import DataError, FrxError, ResourceError
 from frx.photograph import (
     Photograph,
+    Samples,
     laid_on,
     orientation_of,
     photograph_of,
@@ -34,6 +45,7 @@ from frx.photograph import (
 )
 
 Picture = NDArray[np.uint8]
+DeepPicture = NDArray[np.uint16]
 AnyPath = str | os.PathLike[str]
 
 # Named one by one: Pillow would otherwise try every parser it has, among them EPS, which starts
@@ -70,8 +82,18 @@ def read(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> Photograph:
     Raises:
         DataError: the file is missing, damaged, too large or no picture.
     """
-    with _opened(Path(path), max_pixels) as image:
-        return _photograph(image, Path(path), max_pixels)
+    path = Path(path)
+    with _opened(path, max_pixels) as image:
+        raw_mode = stored_as(image)
+        photograph = _photograph(image, path, max_pixels)
+    if not is_deep(raw_mode):
+        return photograph
+    with _opened(path, max_pixels) as image:
+        if not ask_for_low_bytes(image):
+            notes = ("16 bits a channel reduced to 8", *photograph.notes)
+            return attrs.evolve(photograph, notes=notes)
+        _load(image, max_pixels)
+        return with_all_bits(photograph, image, raw_mode, _orientation(image))
 
 
 def read_rgb(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -92,7 +114,8 @@ def read_mask(path: AnyPath, *, strict: bool = False, max_pixels: int = MAX_PIXE
         MaskError: with `strict`, where a value is neither 0 nor 255.
         DataError: as `read`.
     """
-    photograph = read(path, max_pixels=max_pixels)
+    with _opened(Path(path), max_pixels) as image:
+        photograph = _photograph(image, Path(path), max_pixels)
     gray = np.asarray(Image.fromarray(laid_on(photograph, 0)).convert("L"))
     if strict and not np.isin(gray, (0, 255)).all():
         raise MaskError(f"{shown(path)} is no mask: it has values other than 0 and 255")
@@ -110,12 +133,18 @@ def read_size(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]
 
 
 def write(
-    path: AnyPath, pixels: Picture, *, like: Photograph | None = None, quality: int = 95
+    path: AnyPath,
+    pixels: Picture | DeepPicture,
+    *,
+    like: Photograph | None = None,
+    quality: int = 95,
 ) -> None:
     """Write a picture [H, W, 3] or a grey one [H, W]; the suffix of `path` chooses the format.
 
-    A file of that name is replaced at once or, should anything fail, left as it was. Alpha, grey,
-    EXIF and colour profile of `like` are kept; `quality` matters to JPEG, WebP and AVIF.
+    PNG and TIFF take uint16, 0..65535, as well; other formats get it reduced to 8 bits. A file of
+    that name is replaced at once or, should anything fail, left as it was. Alpha, grey, EXIF and
+    colour profile of `like` are kept, and so are a JPEG's subsampling and that a WebP is lossless;
+    `quality` matters to JPEG, AVIF and other WebP.
 
     Raises:
         DataError: the format cannot take this picture, or no format has this suffix.
@@ -126,26 +155,9 @@ def write(
     if kind is None or kind not in FORMATS:
         known = " ".join(suffix for suffix, name in SUFFIXES.items() if name in FORMATS)
         raise DataError(f"{shown(path)}: no picture format has this suffix (known: {known})")
-    options: dict[str, Any] = {}
-    if like is not None and like.exif:
-        options["exif"] = like.exif
-    if like is not None and like.icc_profile:
-        options["icc_profile"] = like.icc_profile
-    if kind in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = quality
-    if kind == "JPEG" and quality >= 90:
-        # Halved colour resolution shows before this quality's other losses do.
-        options["subsampling"] = 0
-    if kind == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
     try:
-        # Pillow encodes PNG in one thread at a time; only it can keep what `like` has.
-        if kind == "PNG" and like is None:
-            encoded = _png(pixels)
-        else:
-            file = io.BytesIO()
-            _like(pixels, like, kind, path).save(file, kind, **options)
-            encoded = file.getbuffer()
+        _require_picture(pixels)
+        encoded = _encoded(pixels, like, kind, quality, path)
     except (FrxError, MemoryError):
         raise
     except Exception as error:
@@ -153,7 +165,7 @@ def write(
     files.write(path, encoded, durable=False)
 
 
-def resize(pixels: Picture, height: int, width: int) -> Picture:
+def resize(pixels: Samples, height: int, width: int) -> Samples:
     """Resize a picture: area averaging where it shrinks, bicubic where it grows.
 
     Area averaging has no aliasing and no ringing; bicubic keeps the edges of an enlarged picture
@@ -169,10 +181,10 @@ def resize_mask(mask: Picture, height: int, width: int) -> Picture:
     return _resized(mask, (height, width), cv2.INTER_NEAREST_EXACT)
 
 
-def _resized(pixels: Picture, size: tuple[int, int], interpolation: int) -> Picture:
+def _resized(pixels: Samples, size: tuple[int, int], interpolation: int) -> Samples:
     if pixels.shape[:2] == size:
         return pixels
-    resized: Picture = cv2.resize(pixels, size[::-1], interpolation=interpolation)  # type: ignore[assignment]
+    resized: Samples = cv2.resize(pixels, size[::-1], interpolation=interpolation)  # type: ignore[assignment]
     return resized
 
 
@@ -287,35 +299,67 @@ def _load(image: ImageFile.ImageFile, max_pixels: int) -> None:
         image.load()
 
 
-def _require_picture(pixels: Picture) -> None:
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
+def _require_picture(pixels: Picture | DeepPicture) -> None:
+    kinds = (np.uint8, np.uint16)
+    if pixels.dtype not in kinds or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
         raise ValueError(
-            f"a picture is uint8 [H, W, 3] or [H, W], not {pixels.dtype} {list(pixels.shape)}"
+            "a picture is uint8 or uint16 [H, W, 3] or [H, W], "
+            f"not {pixels.dtype} {list(pixels.shape)}"
         )
     if not pixels.size:
         raise ValueError("it has no pixels")
 
 
-def _png(pixels: Picture) -> memoryview:
-    """Encode as PNG, quickly.
+def _encoded(
+    pixels: Picture | DeepPicture, like: Photograph | None, kind: str, quality: int, path: Path
+) -> memoryview:
+    metadata: dict[str, bytes] = {}
+    if like is not None and like.exif:
+        metadata["exif"] = like.exif
+    if like is not None and like.icc_profile:
+        metadata["icc_profile"] = like.icc_profile
+    if has_16_bits(pixels) and kind == "PNG":
+        return encoding.png(_deep_like(pixels, like), **metadata)
+    if has_16_bits(pixels) and kind == "TIFF":
+        return encoding.tiff(_deep_like(pixels, like), **metadata)
+    shallow = to_8_bits(pixels)
+    if kind == "PNG" and like is None:
+        # Pillow encodes PNG in one thread at a time; only it can keep all that `like` has.
+        return encoding.png(shallow)
+    file = io.BytesIO()
+    options = _options(like, kind, quality)
+    _like(shallow, like, kind, path).save(file, kind, **metadata, **options)
+    return file.getbuffer()
 
-    Of photographs, run lengths with the best filter a row take a fifth of the time of Pillow's
-    search for what repeats, and make files 2 % larger.
-    """
-    _require_picture(pixels)
-    blue_first = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    # The level, which run lengths take no notice of, makes OpenCV try all filters.
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    options += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(blue_first), options)
-    if not done:
-        raise ValueError(f"OpenCV cannot encode {list(pixels.shape)}")
-    return encoded.data
+
+def _options(like: Photograph | None, kind: str, quality: int) -> dict[str, Any]:
+    """Return what Pillow is told about compression."""
+    if kind == "WEBP" and like is not None and like.lossless:
+        return {"lossless": True, "exact": True}
+    if kind == "JPEG" and like is not None and like.subsampling is not None:
+        return {"quality": quality, "subsampling": like.subsampling}
+    if kind == "JPEG" and quality >= 90:
+        # Halved colour resolution shows before this quality's other losses do.
+        return {"quality": quality, "subsampling": 0}
+    if kind in ("JPEG", "WEBP", "AVIF"):
+        return {"quality": quality}
+    return {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
+
+
+def _deep_like(pixels: DeepPicture, like: Photograph | None) -> DeepPicture:
+    """Return 16 bits a channel with the channels the file is to have, [H, W] or [H, W, C]."""
+    if like is None:
+        return pixels
+    if like.gray and pixels.ndim == 3:
+        pixels = to_gray(pixels)
+    if like.alpha is None:
+        return pixels
+    alpha = like.alpha * np.uint16(257) if like.deep_alpha is None else like.deep_alpha
+    return np.dstack([pixels, resize(alpha, *pixels.shape[:2])])
 
 
 def _like(pixels: Picture, like: Photograph | None, kind: str, path: Path) -> Image.Image:
     """Return the Pillow image with the channels the file is to have."""
-    _require_picture(pixels)
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if like is None:
         return image

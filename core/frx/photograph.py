@@ -5,21 +5,37 @@ Here an open Pillow image is taken apart; `images` is what opens it.
 
 from __future__ import annotations
 
+import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, JpegImagePlugin
 
 Picture = NDArray[np.uint8]
+DeepPicture = NDArray[np.uint16]
+Samples = TypeVar("Samples", Picture, DeepPicture)
 
 _ORIENTATION = 0x0112
 _BITS = 258
 _PHOTOMETRIC = 262
 # What a TIFF's own directory says about the picture, as against about where its strips lie.
 _DESCRIPTIVE_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 0x8769, 0x8825)
+_EXIF_DIRECTORY, _GPS_DIRECTORY, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+
+# Annex K of the JPEG standard, for brightness; libjpeg scales it to a quality of 1 to 100.
+_ANNEX_K = """
+    16 11 10 16 24 40 51 61   12 12 14 19 26 58 60 55   14 13 16 24 40 57 69 56
+    14 17 22 29 51 87 80 62   18 22 37 56 68 109 103 77   24 35 55 64 81 104 113 92
+    49 64 78 87 103 121 120 101   72 92 95 98 112 100 103 99
+"""
+_PERCENT = np.array([5000 // q if q < 50 else 200 - 2 * q for q in range(1, 101)])
+_TABLES = (np.array(_ANNEX_K.split(), dtype=int) * _PERCENT[:, None] + 50) // 100
+_TABLE_SUMS = _TABLES.clip(1, 255).sum(axis=1)
 
 
 @attrs.frozen(eq=False)
@@ -27,8 +43,14 @@ class Photograph:
     """A picture with what its file had beside the pixels.
 
     `pixels` is not multiplied by `alpha`. `gray` says that the file stored grey values. `exif` has
-    its orientation set to upright. `quality` is that of a JPEG, estimated from its tables. `notes`
-    are what reading changed or left out.
+    its orientation set to upright. `notes` are what reading changed or left out.
+
+    Of a file with more than 8 bits a channel, `deep` [H, W, 3] and `deep_alpha` [H, W] have the
+    values in 0..65535, and `pixels` and `alpha` their high bytes.
+
+    Of a JPEG, `quality` is estimated from its tables, 1 to 100, and `subsampling` says how its
+    colour is reduced: 0 not at all (4:4:4), 1 in width (4:2:2), 2 in both (4:2:0). `lossless` is a
+    WebP that was stored without loss.
     """
 
     pixels: Picture
@@ -40,14 +62,16 @@ class Photograph:
     path: Path
     notes: tuple[str, ...] = ()
     quality: int | None = None
+    subsampling: int | None = None
+    lossless: bool = False
+    deep: DeepPicture | None = None
+    deep_alpha: DeepPicture | None = None
 
 
 def photograph_of(image: ImageFile.ImageFile, raw_mode: str, path: Path) -> Photograph:
-    """Take a loaded image apart; `raw_mode` is that from before it was loaded."""
+    """Take a loaded image apart, 8 bits a channel; `raw_mode` is that from before it was loaded."""
     notes = []
     kind = "JPEG" if image.format == "MPO" else str(image.format)
-    if ";16" in raw_mode or raw_mode == "I;12":
-        notes.append("16 bits a channel reduced to 8")
     if image.mode == "CMYK":
         notes.append("CMYK converted to RGB")
     orientation, exif_is_whole = orientation_of(image)
@@ -73,17 +97,33 @@ def photograph_of(image: ImageFile.ImageFile, raw_mode: str, path: Path) -> Phot
         path=path,
         notes=tuple(notes),
         quality=_jpeg_quality(image) if kind == "JPEG" else None,
+        subsampling=_jpeg_subsampling(image) if kind == "JPEG" else None,
+        lossless=raw_mode == "VP8L",
     )
 
 
 def stored_as(image: ImageFile.ImageFile) -> str:
     """Return how the file stores its pixels, in Pillow's words; loading it makes it forget them."""
+    if image.format == "WEBP" and image.fp is not None:
+        return _webp_codec(image.fp)
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         # The planes of a TIFF may lie apart, and then have raw modes of their own.
         return {12: "I;12", 16: "TIFF;16"}.get(max(tags.get(_BITS, (1,))), "")
     arguments = image.tile[0][3] if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _webp_codec(file: Any) -> str:
+    """Return the name of the chunk that has the first frame: "VP8 ", or "VP8L" without loss."""
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        if name in (b"VP8 ", b"VP8L"):
+            return str(name, "ascii")
+        # An animation's frame has chunks of its own, after 16 bytes on where it goes.
+        file.seek(16 if name == b"ANMF" else size + size % 2, os.SEEK_CUR)
+    return ""
 
 
 def _planes(image: Image.Image, raw_mode: str) -> tuple[Picture, Picture | None, bool]:
@@ -151,7 +191,7 @@ def orientation_of(image: Image.Image) -> tuple[int, bool]:
     return (value if value in range(1, 9) else 1), True
 
 
-def turned(pixels: Picture, orientation: int) -> Picture:
+def turned(pixels: Samples, orientation: int) -> Samples:
     """Turn and mirror a stored picture as its orientation, 1 to 8, says."""
     if orientation == 1:
         return pixels
@@ -168,15 +208,24 @@ def turned(pixels: Picture, orientation: int) -> Picture:
 def _exif(image: Image.Image, orientation: int) -> bytes | None:
     raw: bytes | None = image.info.get("exif")
     if raw is None:
-        exif = image.getexif()
         kept = Image.Exif()
-        for tag in _DESCRIPTIVE_TAGS:
-            if tag in exif:
-                kept[tag] = exif.get_ifd(tag) if tag in (0x8769, 0x8825) else exif[tag]
+        for tag, value in described(image.getexif()):
+            kept[tag] = value
         return kept.tobytes() if kept else None
     if not raw.startswith(b"Exif\0\0"):
         raw = b"Exif\0\0" + raw
     return raw if orientation == 1 else _with_upright_tag(raw)
+
+
+def described(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
+    """Yield the tags, with their values, that a TIFF's directory can take over from another's."""
+    for tag in _DESCRIPTIVE_TAGS:
+        if tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY) and tag in exif:
+            # Where the directory of interoperability lies is no use in another file.
+            inner = exif.get_ifd(tag).items()
+            yield tag, {key: value for key, value in inner if key != _INTEROPERABILITY}
+        elif tag in exif:
+            yield tag, exif[tag]
 
 
 def _with_upright_tag(exif: bytes) -> bytes:
@@ -202,10 +251,13 @@ def _frames(image: Image.Image) -> int:
 
 
 def _jpeg_quality(image: Image.Image) -> int | None:
-    """Invert the quality formula of libjpeg on the sum of the brightness table."""
+    """Return the quality at which libjpeg's table for brightness is as coarse as this one."""
     tables: dict[int, list[int]] = getattr(image, "quantization", {})
     if 0 not in tables:
         return None
-    scale = 100 * sum(tables[0]) / 3688  # 3688: the same sum in Annex K of the JPEG standard
-    quality = (200 - scale) / 2 if scale <= 100 else 5000 / scale
-    return min(max(round(quality), 1), 100)
+    return int(np.abs(_TABLE_SUMS - sum(tables[0])).argmin()) + 1
+
+
+def _jpeg_subsampling(image: Image.Image) -> int | None:
+    sampling = JpegImagePlugin.get_sampling(image)
+    return sampling if sampling in (0, 1, 2) else None

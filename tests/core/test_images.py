@@ -84,7 +84,6 @@ FRAMES = {
     "save_all": True,
     "append_images": [Image.fromarray(255 - COLORS), Image.fromarray(COLORS // 2)],
 }
-NOTE_16 = "16 bits a channel reduced to 8"
 
 # name: (file, pixels, alpha, gray, notes)
 EXACT: dict[str, tuple[bytes, np.ndarray, np.ndarray | None, bool, tuple[str, ...]]] = {
@@ -143,43 +142,43 @@ EXACT: dict[str, tuple[bytes, np.ndarray, np.ndarray | None, bool, tuple[str, ..
         (),
     ),
     "palette.gif": (encoded(PALETTE, "GIF"), PALETTE_COLORS, None, False, ()),
-    "gray16.png": (encoded(DEEP, "PNG"), gray_rgb(DEEP >> 8), None, True, (NOTE_16,)),
+    "gray16.png": (encoded(DEEP, "PNG"), gray_rgb(DEEP >> 8), None, True, ()),
     "gray16_clear_value.png": (
         png(16, 0, DEEP, (b"tRNS", struct.pack(">H", 8738))),
         gray_rgb(DEEP >> 8),
         np.where(DEEP == 8738, 0, 255),
         True,
-        (NOTE_16,),
+        (),
     ),
     "gray16_alpha.png": (
         png(16, 4, np.dstack([DEEP, DEEP[:, ::-1]])),
         gray_rgb(DEEP >> 8),
         DEEP[:, ::-1] >> 8,
         True,
-        (NOTE_16,),
+        (),
     ),
     "rgb16.png": (
         png(16, 2, COLORS.astype(np.uint16) * 257 - (COLORS > 0)),
         ((COLORS.astype(np.uint16) * 257 - (COLORS > 0)) >> 8).astype(np.uint8),
         None,
         False,
-        (NOTE_16,),
+        (),
     ),
-    "rgba16.png": (png(16, 6, RGBA.astype(np.uint16) * 257), COLORS, ALPHA, False, (NOTE_16,)),
+    "rgba16.png": (png(16, 6, RGBA.astype(np.uint16) * 257), COLORS, ALPHA, False, ()),
     "rgb16_clear_color.png": (
         png(16, 2, COLORS.astype(np.uint16) * 257, (b"tRNS", struct.pack(">HHH", 17, 23, 18))),
         COLORS,
         None,
         False,
-        (NOTE_16,),
+        (),
     ),
-    "gray16.tif": (encoded(DEEP, "TIFF"), gray_rgb(DEEP >> 8), None, True, (NOTE_16,)),
+    "gray16.tif": (encoded(DEEP, "TIFF"), gray_rgb(DEEP >> 8), None, True, ()),
     "gray16_white_is_zero.tif": (
         tiff(DEEP.tobytes(), 16, 12, 16, 0),
         gray_rgb(255 - (DEEP >> 8)),
         None,
         True,
-        (NOTE_16,),
+        (),
     ),
     "gray_white_is_zero.tif": (
         tiff(GRAY.tobytes(), 16, 12, 8, 0),
@@ -193,7 +192,7 @@ EXACT: dict[str, tuple[bytes, np.ndarray, np.ndarray | None, bool, tuple[str, ..
         gray_rgb(np.tile(np.array([0xAB, 0x12]), (12, 8))),
         None,
         True,
-        (NOTE_16,),
+        (),
     ),
     "float01.tif": (
         encoded(GRAY.astype(np.float32) / 255, "TIFF"),
