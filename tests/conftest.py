@@ -53,3 +53,44 @@ def random_squeezenet(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
     torch.save(network.state_dict(), path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The network of FID that knows nothing, in torch-fidelity's layout; 96 MB."""
+    import io
+
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Unfilled(FeatureExtractorInceptionV3):
+        def load_state_dict(self, *args: object) -> None:
+            """Keep the random weights."""
+
+    nothing = io.BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Unfilled("inception-v3-compat", ["64"], nothing)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):  # torch's own would let the features fade
+                torch.nn.init.kaiming_normal_(module.weight)
+    path = tmp_path_factory.mktemp("weights") / "inception.pth"
+    torch.save(network.state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def niqe_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What niqe measures against, made of faces that frx draws instead of photographs."""
+    import numpy as np
+
+    from frx.datasets.synthetic_faces import SyntheticFaces
+    from frx_metrics.niqe import features
+
+    faces = (SyntheticFaces(size=192, seed=1)[index]["clean"] for index in range(16))
+    found = torch.cat([features(torch.from_numpy(face[..., 1]).double()) for face in faces])
+    found = found[found.isfinite().all(dim=1)].numpy()
+    path = tmp_path_factory.mktemp("weights") / "niqe.npz"
+    np.savez(path, mu_pris_param=found.mean(axis=0), cov_pris_param=np.cov(found.T))
+    return str(path)

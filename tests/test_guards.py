@@ -245,6 +245,7 @@ def test_the_inventory_of_public_names() -> None:
     assert frx.__all__ == [
         "AdversarialLoss",
         "Augmentation",
+        "Baseline",
         "BusyError",
         "DataError",
         "Dataset",

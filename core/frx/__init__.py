@@ -14,6 +14,7 @@ from frx.errors import (
 from frx.specs import (
     AdversarialLoss,
     Augmentation,
+    Baseline,
     Dataset,
     Degradation,
     Discriminator,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AdversarialLoss",
     "Augmentation",
+    "Baseline",
     "BusyError",
     "DataError",
     "Dataset",

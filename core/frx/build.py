@@ -144,6 +144,11 @@ def wants(component: Callable[..., Any], name: str) -> bool:
     return name in run_time_data(_naming_its_data(component))
 
 
+def needs(component: Callable[..., Any], name: str) -> bool:
+    """Whether `component` cannot be called without run-time data of this name."""
+    return run_time_data(_naming_its_data(component)).get(name, False)
+
+
 def _naming_its_data(component: Callable[..., Any]) -> Callable[..., Any]:
     """The function in whose signature a component names its run-time data."""
     if isinstance(component, partial):
@@ -176,6 +181,8 @@ def converter_for(kinds: Iterable[str]) -> cattrs.Converter:
 
     def flat(value: Any, class_: Any) -> Any:
         """A table with keys of its own (weight, on, …) beside those of the component it uses."""
+        if isinstance(value, str):  # one that needs no options
+            value = Table(use=value)
         if not isinstance(value, dict):
             raise TypeError(f"expected a table, got {value!r}")
         (component,) = (f for f in attrs.fields(class_) if _flat(f))
@@ -263,7 +270,15 @@ def _structure_use(
 # What costs little to make is made once while the recipe is read, so that a component's own
 # objections (low above high) come with all other mistakes.
 TRIED = frozenset(
-    {"adversarial_loss", "augmentation", "degradation", "hook", "optimizer", "schedule"}
+    {
+        "adversarial_loss",
+        "augmentation",
+        "baseline",
+        "degradation",
+        "hook",
+        "optimizer",
+        "schedule",
+    }
 )
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from frx.blind import composited
 from frx.data import Batch, batches
 from frx.experiment import open_run
+from frx.progress import standard_output
 from frx.recipe import Recipe
-from frx.report import standard_output
 from frx.run import Run
-from frx.scores import candidates
+from frx.scoring.scores import candidates
 
 # What Python, torch and its libraries take before the first tensor, as seen on Linux.
 BASE_BYTES = 700 * 2**20
@@ -53,13 +53,17 @@ def check(recipe: Recipe, device: torch.device) -> None:
             whole = next(batches(run.samples("val"), run.sets["val"].indices, 1, device))
             restored = composited(run.forward("model", whole), whole["degraded"])
             judged = candidates(whole, restored)["restored"]
-            scores = {metric.name: metric(judged, whole)[0] for metric in run.metrics}
+            scores = {
+                metric.name: metric(judged, whole)[0]
+                for metric in run.metrics
+                if not metric.judges_set
+            }
         given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in one.items())
         made = ", ".join(f"{name} {tuple(value.shape)}" for name, value in outputs.items())
         values = ", ".join(f"{name} {value.item():.4g}" for name, value in losses.items())
         console.print(f"one image: {given}\n  → {made}\n  losses, weighted: {values}")
         scored = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-        console.print(f"one of val, untrained: {scored or 'no [[metrics]] to score with'}")
+        console.print(f"one of val, untrained: {scored or 'no metric to score it with'}")
         console.print(_memory_text(run, one, modules.values()))
         if not whole["mask"].any():
             idle += [

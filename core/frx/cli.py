@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "Show a component's options and documentation.",
     "check": "Find everything wrong with a recipe before training it.",
     "evaluate": "Score a finished run, on its own data or others.",
+    "compare": "Compare runs over the same images, with significance.",
     "restore": "Restore photographs with a trained network.",
     "degrade": "Write the damaged pictures of a recipe to disk.",
     "prepare": "Split a folder into train, val and test, or sample it.",

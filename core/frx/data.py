@@ -69,7 +69,8 @@ def open_whole(data: Data, make: Callable[[Use], Dataset]) -> Subset:
     """A data set, all of it."""
     dataset = _opened(data, make)
     every = np.arange(len(dataset), dtype=np.int64)
-    return Subset(dataset, every, data.on_bad, data.workers, _has_one_size(data))
+    same_size = _has_one_size(data)
+    return Subset(dataset, every, data.on_bad, data.workers, same_size, dataset.groups())
 
 
 def split(data: Data, dataset: Dataset) -> dict[str, Subset]:

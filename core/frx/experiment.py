@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import tomli_w
 import torch
 
 import frx
-from frx import evaluate, files, report
+from frx import files, report
 from frx.checkpoint import Checkpoints
 from frx.data import open_sets
 from frx.errors import DataError, RecipeError, ResourceError
@@ -32,9 +32,12 @@ from frx.model_folder import Restorer, export
 from frx.precision import Precision
 from frx.progress import duration, say
 from frx.randomness import seed_of
-from frx.recipe import Recipe
+from frx.recipe import Recipe, load
 from frx.run import Run, train
-from frx.scores import NamedMetric
+from frx.scoring import evaluate
+from frx.scoring.classical import NamedBaseline
+from frx.scoring.rehearsal import rehearse
+from frx.scoring.scores import NamedMetric
 from frx.terms import Terms
 
 RECIPE, RECORD = "recipe.toml", "run.json"
@@ -89,7 +92,7 @@ def open_run(
     torch.backends.cudnn.deterministic = True
     torch.manual_seed(seed_of(recipe.seed, "model"))
     model = precision.place(recipe.model.build())
-    return Run(
+    current = Run(
         recipe=recipe,
         folder=folder,
         precision=precision,
@@ -103,6 +106,9 @@ def open_run(
         losses_by_stage=[Terms.build(stage.losses, precision) for stage in recipe.stages],
         metrics=NamedMetric.build(recipe.metrics, device, model),
     )
+    scored = {name: current.samples(name) for name in sets if name != "train"}
+    rehearse(scored, current.metrics, NamedBaseline.build(recipe.baselines), device)
+    return current
 
 
 def _set_aside(folder: Path) -> None:
@@ -121,7 +127,8 @@ def _same_recipe(recipe: Recipe, folder: Path) -> None:
     path = folder / RECIPE
     if not path.exists():
         return
-    before, now = path.read_text().splitlines(), tomli_w.dumps(recipe.table()).splitlines()
+    # As it reads today, and not as it was written: an older frx wrote fewer keys.
+    before, now = (tomli_w.dumps(one.table()).splitlines() for one in (load(path), recipe))
     changes = [
         line
         for line in difflib.unified_diff(before, now, lineterm="", n=0)
@@ -204,6 +211,16 @@ def _memory_explained(run: Run) -> Iterator[None]:
         ) from error
 
 
+def _side(run: Run) -> int | None:
+    """Height and width of the pictures a run learned on, None if they are of several sizes."""
+    train = run.sets["train"]
+    for index in train.indices if train.same_size else ():
+        with suppress(DataError, ValueError):  # an unreadable image that was left out
+            height, width = run.samples("train").make(int(index), epoch=0)["clean"].shape[:2]
+            return height if height == width else None
+    return None
+
+
 def _finish(run: Run, record: dict[str, Any]) -> None:
     """Export the best weights, score them, write the report."""
     if run.best_weights is not None:
@@ -213,14 +230,16 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
         "stage": run.stage.name,
         "epoch": run.position.best_epoch,
         "validation_loss": run.position.best,
+        "size": _side(run),
         "frx": frx.__version__,
     }
     others = {n: network.module for n, network in run.networks.items() if n != "model"}
     export(run.folder / "model", run.recipe.model, run.model.state_dict(), about, others)
     restorer = Restorer.open(run.folder, run.device, run.recipe.precision)
     sets = {name: run.samples(name) for name in run.sets if name != "train"}
-    scores = evaluate.score_sets(restorer, sets, run.metrics, run.device)
-    summary = evaluate.write(run.folder, scores, run.metrics)
+    baselines = NamedBaseline.build(run.recipe.baselines)
+    scores = evaluate.score_sets(restorer, sets, run.metrics, run.device, baselines=baselines)
+    summary = evaluate.write(run.folder, scores, run.metrics, baselines)
     record["finished"] = True
     record["bad_images"] = run.bad_images
     record["warnings"] = run.warnings

@@ -22,15 +22,22 @@ def to_pixels(image: Tensor) -> Picture:
     return pixels
 
 
-def columns(batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def columns(
+    batch: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
+    classical: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
     """What to show side by side, by caption, each [B, 3 or 1, H, W].
 
+    `classical` has what baselines made of the batch, which stands after the damaged picture.
     A network that fills in gives its whole answer as "generated"; its "image" is the composite.
     With "found", the damage that it was not told of, what it saw and found is shown as well.
     """
+    between = classical or {}
     if "found" in outputs:
         return {
             "damaged": batch["degraded"],
+            **between,
             "predicted": outputs["generated"],
             "found": outputs["found"],
             "restored": outputs["image"],
@@ -40,10 +47,16 @@ def columns(batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[
         return {
             "original": batch["clean"],
             "masked": batch["degraded"],
+            **between,
             "generated": outputs["generated"],
             "composite": outputs["image"],
         }
-    return {"damaged": batch["degraded"], "restored": outputs["image"], "clean": batch["clean"]}
+    return {
+        "damaged": batch["degraded"],
+        **between,
+        "restored": outputs["image"],
+        "clean": batch["clean"],
+    }
 
 
 def comparison(rows: Sequence[Mapping[str, Tensor]]) -> Picture:
@@ -63,7 +76,7 @@ def comparison(rows: Sequence[Mapping[str, Tensor]]) -> Picture:
         np.uint8,
     )
     for column, caption in enumerate(captions):
-        _write(canvas, caption, column * (width + GAP_PX) + 4)
+        _write(canvas, caption, column * (width + GAP_PX) + 4, width - 8)
     for row_number, row in enumerate(pictures):
         for column, picture in enumerate(row):
             large = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -72,6 +85,8 @@ def comparison(rows: Sequence[Mapping[str, Tensor]]) -> Picture:
     return canvas
 
 
-def _write(canvas: Picture, text: str, x: int) -> None:
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(canvas, text, (x, CAPTION_PX - 7), font, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
+def _write(canvas: Picture, text: str, x: int, room_px: int) -> None:
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+    (width_px, _), _ = cv2.getTextSize(text, font, scale, 1)
+    scale *= min(1, room_px / max(1, width_px))
+    cv2.putText(canvas, text, (x, CAPTION_PX - 7), font, scale, (40, 40, 40), 1, cv2.LINE_AA)

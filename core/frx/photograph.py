@@ -18,7 +18,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 
 Picture = NDArray[np.uint8]
 DeepPicture = NDArray[np.uint16]
-Samples = TypeVar("Samples", Picture, DeepPicture)
+Samples = TypeVar("Samples", Picture, DeepPicture, NDArray[np.float32])
 
 _ORIENTATION = 0x0112
 _BITS = 258

@@ -24,7 +24,16 @@ from rich.text import Text
 T = TypeVar("T")
 
 PLAIN_EVERY_S = 10.0
+WIDE = 300
 console = Console(stderr=True, highlight=False)
+
+
+def standard_output() -> Console:
+    """Where tables are printed; a file is as wide as they need it to be."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
 
 
 def say(text: str) -> None:
@@ -41,7 +50,7 @@ def duration(seconds: float) -> str:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.0f} {task.fields['unit']}/s", style="cyan")
+        return Text(f"{task.speed or 0:.3g} {task.fields['unit']}/s", style="cyan")
 
 
 class Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -53,6 +54,25 @@ class LossTerm:
         return self.name or self.loss.name
 
 
+# What a baseline would be mistaken for in tables and pictures.
+TAKEN_LABELS = (
+    *("set", "image", "images", "metric", "region", "input", "restored", "gain"),
+    *("damaged", "clean", "original", "masked", "generated", "composite", "predicted", "found"),
+)
+
+
+@frozen(kw_only=True)
+class Compared:
+    """A classical method that the network is compared with, and what it is called there."""
+
+    baseline: Annotated[Use, "baseline"] = component_field()
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        return self.name or self.baseline.name
+
+
 # What a stage uses where its table does not say.
 STAGE_DEFAULTS = {"trainer": "supervised", "optimizer": "adam", "schedule": "constant"}
 
@@ -90,6 +110,7 @@ class Recipe:
     model: Annotated[Use, "model"]
     stages: Annotated[list[Stage], Len(1)]
     metrics: list[Annotated[Use, "metric"]] = Factory(list)
+    baselines: list[Compared] = Factory(list)
     hooks: list[Annotated[Use, "hook"]] = Factory(list)
 
     def table(self) -> dict[str, Any]:
@@ -98,7 +119,7 @@ class Recipe:
         return table
 
 
-for _class in (Data, LossTerm, Stage, Recipe):
+for _class in (Data, LossTerm, Compared, Stage, Recipe):
     attrs.resolve_types(_class, include_extras=True)
 
 
@@ -107,10 +128,12 @@ def load(
     *,
     profiles: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    baselines: Sequence[str] = (),
     kinds: Iterable[str] = GROUPS,
 ) -> Recipe:
     """Read a recipe and what it extends, apply profiles and overrides, check everything.
 
+    `baselines` are more of these, each a name or a TOML table such as '{ use = "telea" }'.
     Components of kinds outside `kinds` stay None, unread and unimported.
 
     Raises:
@@ -122,7 +145,22 @@ def load(
         for key, name in STAGE_DEFAULTS.items():
             if isinstance(stage, Table):
                 stage.setdefault(key, Table(use=name))
+    for text in baselines:
+        _add_baseline(document, text)
     return _structure(document, path, kinds)
+
+
+def _add_baseline(document: Document, text: str) -> None:
+    listed = document.tables.setdefault("baselines", [])
+    table: Any = text
+    if text.lstrip().startswith("{"):
+        try:
+            table = tomllib.loads(f"baseline = {text}")["baseline"]
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"--baseline {text}: not a TOML table: {error}") from error
+    if isinstance(listed, list):
+        document.places[("baselines", len(listed))] = f"--baseline {text}"
+        listed.append(table)
 
 
 def _structure(document: Document, path: FilePath, kinds: Iterable[str]) -> Recipe:
@@ -163,6 +201,14 @@ def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
             yield Mistake((*key, "split"), f"must sum to 1, got {list(data.split)}")
     for name in {"train", "val", "test"} & set(recipe.sets):
         yield Mistake(("sets", name), "this name belongs to a split of [data]; choose another")
+    labels = [compared.label for compared in recipe.baselines if compared.baseline]
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            text = f'two baselines are called {label!r}; give one a name = "…"'
+            yield Mistake(("baselines", number), text)
+        elif label in TAKEN_LABELS or not re.fullmatch(r"\w[\w .-]*", label):
+            text = "may hold letters, digits, _, ., - and spaces, and is not a column of the scores"
+            yield Mistake(("baselines", number, "name"), f"{text}; got {label!r}")
     seen: set[str] = set()
     for number, stage in enumerate(recipe.stages):
         if stage.name in seen:

@@ -20,6 +20,17 @@ def mean_over(values: Tensor, region: Tensor | None) -> Tensor:
     return (values * inside).sum() / inside.sum().clamp(min=1)
 
 
+def mean_of_each(values: Tensor, region: Tensor | None) -> Tensor:
+    """Return the mean of `values` [B, C, H, W] of each image inside its region, as [B].
+
+    NaN for an image whose region is empty.
+    """
+    if region is None:
+        return values.mean(dim=(1, 2, 3))
+    inside = region.float().expand_as(values)
+    return (values * inside).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))
+
+
 def grown(mask: Tensor, ring_px: int) -> Tensor:
     """Return a mask [B, 1, H, W] with a ring of so many pixels around what it marks.
 

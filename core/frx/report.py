@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 from jinja2 import Environment, PackageLoader
-from rich.console import Console
 from rich.table import Table
 
 from frx import files
-from frx.progress import duration
+from frx.progress import duration, standard_output
 from frx.recipe import Recipe
-from frx.scores import REGIONS
+from frx.scoring.scores import REGIONS
 
-COLUMNS = ("input", "restored", "gain")
-WIDE = 160
+INTERVAL = "95 %"
 
 
-def standard_output() -> Console:
-    """Where tables are printed; a file is as wide as they need it to be."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    return console
+def columns(summary: Mapping[str, Any]) -> list[str]:
+    """The headings of numbers in a table of scores: the baselines stand beside the network."""
+    return ["input", *summary.get("baselines", ()), "restored", "gain", INTERVAL]
 
 
 def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`scores.json` as rows: set, images, metric, region, and of `COLUMNS` what there is."""
+    """`scores.json` as rows: set, images, metric, arrow, region, gain if there is one, "cells".
+
+    The cells are texts by `columns`; what there is no number for is empty.
+    """
     return [
         {
             "set": name,
@@ -38,7 +36,8 @@ def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "metric": metric,
             "arrow": "↑" if found["higher_is_better"] else "↓",
             "region": region,
-            **found[region],
+            "gain": found[region].get("gain"),
+            "cells": _cells(of_set, metric, region, columns(summary)),
         }
         for name, of_set in summary["sets"].items()
         for metric, found in of_set["metrics"].items()
@@ -47,26 +46,55 @@ def score_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _cells(
+    of_set: Mapping[str, Any], metric: str, region: str, headings: Iterable[str]
+) -> dict[str, str]:
+    found = of_set["metrics"][metric][region]
+    texts = {name: f"{found[name]:.4g}" for name in ("input", "restored") if name in found}
+    if "gain" in found:
+        texts["gain"] = f"{found['gain']:+.3g}"
+    if ends := found.get("interval", {}).get("gain"):
+        texts[INTERVAL] = " … ".join(f"{end:+.3g}" for end in ends)
+    for name, scores in of_set.get("baselines", {}).items():
+        if region in scores.get(metric, {}):
+            texts[name] = f"{scores[metric][region]['score']:.4g}"
+    return {heading: texts.get(heading, "") for heading in headings}
+
+
+def not_measured(summary: Mapping[str, Any]) -> list[str]:
+    """Why metrics of whole sets have no number, a sentence each."""
+    return [
+        f"{name}: {metric}: not measured: {found['not_measured']}"
+        for name, of_set in summary["sets"].items()
+        for metric, found in of_set["metrics"].items()
+        if "not_measured" in found
+    ]
+
+
 def print_scores(summary: Mapping[str, Any]) -> None:
     """Print the scores as a table on standard output."""
     table = Table()
     for heading in ("set", "images", "metric", "region"):
         table.add_column(heading)
-    for column in COLUMNS:
+    for column in columns(summary):
         table.add_column(column, justify="right")
     for row in score_rows(summary):
-        gain = row.get("gain", 0)
+        gain = row["gain"] or 0
         style = "green" if gain > 0 else "red" if gain < 0 else "default"
         table.add_row(
             row["set"],
             str(row["images"]),
             f"{row['metric']} {row['arrow']}",
             row["region"],
-            *(f"{row[column]:.4g}" if column in row else "" for column in COLUMNS[:2]),
-            f"[{style}]{gain:+.3g}[/]" if "gain" in row else "",
+            *(
+                f"[{style}]{text}[/]" if heading == "gain" else text
+                for heading, text in row["cells"].items()
+            ),
         )
     console = standard_output()
     console.print(table)
+    for sentence in not_measured(summary):
+        console.print(sentence, markup=False)
     for name, found in mask_thresholds(summary).items():
         console.print(f"{name}: {best_threshold(found)}")
 
@@ -121,7 +149,9 @@ def write(
             for of_set in summary["sets"].values()
             for metric, found in of_set["metrics"].items()
         },
-        columns=COLUMNS,
+        columns=columns(summary),
+        interval=summary["interval"],
+        not_measured=not_measured(summary),
         pictures=pictures,
         drawn=drawn,
         thresholds=[

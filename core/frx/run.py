@@ -21,7 +21,7 @@ from frx.network import Network
 from frx.precision import Precision
 from frx.randomness import seed_of
 from frx.recipe import Recipe, Stage
-from frx.scores import NamedMetric
+from frx.scoring.scores import NamedMetric
 from frx.terms import Terms
 from frx.validation import validate
 

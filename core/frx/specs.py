@@ -50,6 +50,17 @@ class Augmentation(Protocol):
         """Change all named pictures ("clean", maybe "degraded" and "mask") in the same way."""
 
 
+class Baseline(Protocol):
+    """A classical method, which networks are compared with."""
+
+    def __call__(self, degraded: Picture) -> Picture:
+        """Return a new image [H, W, 3]; leave `degraded` as it was.
+
+        One that asks for `mask` [H, W], too, is told the true damage; without a default for it, it
+        is for sets in which damage is marked. What it cannot take (too small) raises ValueError.
+        """
+
+
 class Dataset(Protocol):
     """Images by number."""
 
@@ -127,7 +138,11 @@ class AdversarialLoss(Protocol):
 
 
 class Metric(Protocol):
-    """What a restored image is judged by."""
+    """What a restored image is judged by.
+
+    One that judges a whole set at once, such as FID, has `tally(self) -> Tally` instead of
+    `__call__`; each call starts a new one.
+    """
 
     higher_is_better: ClassVar[bool]
     protocol: str
@@ -137,8 +152,20 @@ class Metric(Protocol):
 
         One that asks for `region` [B, 1, H, W] counts what is inside; another is shown pictures
         that are clean outside it. One that asks for `found` [B, 1, H, W] and `mask` judges the
-        damage that a network finds itself.
+        damage that a network finds itself; one that does not ask for `clean` judges the picture
+        alone, and all of it. One that needs larger pictures raises ValueError for smaller ones, and
+        says so with an attribute `smallest_px`.
         """
+
+
+class Tally(Protocol):
+    """Gathers a whole set for a metric that is no mean over images."""
+
+    def add(self, restored: Tensor, clean: Tensor) -> None:
+        """Take in a batch, [B, 3, H, W], RGB 0..1."""
+
+    def value(self) -> float:
+        """Return the number for all that was added; RecipeError where that is too little."""
 
 
 class Trainer(Protocol):
@@ -172,6 +199,7 @@ class Hook(Protocol):
 COMPONENT_KINDS: dict[type, str] = {
     AdversarialLoss: "adversarial_loss",
     Augmentation: "augmentation",
+    Baseline: "baseline",
     Dataset: "dataset",
     Degradation: "degradation",
     Discriminator: "discriminator",

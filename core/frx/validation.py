@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frx.blind import composited
 from frx.data import batches
-from frx.scores import SetScores, candidates
+from frx.scoring.scores import SetScores, candidates
 
 if TYPE_CHECKING:
     from frx.run import Run

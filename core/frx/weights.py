@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,13 +20,13 @@ import attrs
 from frx import files
 from frx.download import Progress, download, sha256_of
 from frx.errors import BusyError, DataError, FrxError, ResourceError
+from frx.tensor_file import load_tensors as load_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 LOCK_WAIT_S = 600.0
-_WRAPPERS = ("params_ema", "params", "state_dict", "net_state_dict")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +44,15 @@ class KnownFile:
     what: str
     licence: str
 
+    @property
+    def size(self) -> str:
+        """How large it is, as people say it."""
+        if self.bytes is None:
+            return "size unknown"
+        if self.bytes < 1e6:
+            return f"{self.bytes / 1e3:.0f} kB"
+        return f"{self.bytes / 1e6:.{0 if self.bytes >= 1e7 else 1}f} MB"
+
 
 @attrs.frozen(kw_only=True)
 class Fetched:
@@ -56,9 +64,9 @@ class Fetched:
     new: bool
 
 
-# Torchvision puts eight digits of the hash into the file's name; the other publishers state none.
-# Those of inception_resnet_v1 and edgeface_xs stand, equal, in several independent public projects;
-# that of edgeface_xxs in one, for this same revision.
+# Torchvision and torch-fidelity put eight digits of the hash into the file's name; the other
+# publishers state none. Whole ones stand, equal, in several independent public projects; that of
+# edgeface_xxs in one, for this same revision.
 KNOWN: dict[str, KnownFile] = {
     known.name: known
     for known in (
@@ -101,6 +109,53 @@ KNOWN: dict[str, KnownFile] = {
             what="perceptual loss: VGG-19 trained on ImageNet, torchvision's",
             licence="BSD 3-Clause; ImageNet is for research",
         ),
+        KnownFile(
+            name="alexnet",
+            file="alexnet-owt-7be5be79.pth",
+            url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            bytes=244_408_911,
+            what="LPIPS, alex: AlexNet trained on ImageNet, torchvision's",
+            licence="BSD 3-Clause; ImageNet is for research",
+        ),
+        KnownFile(
+            name="vgg16",
+            file="vgg16-397923af.pth",
+            url="https://download.pytorch.org/models/vgg16-397923af.pth",
+            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            bytes=553_433_881,
+            what="LPIPS, vgg: VGG-16 trained on ImageNet, torchvision's",
+            licence="BSD 3-Clause; ImageNet is for research",
+        ),
+        KnownFile(
+            name="squeezenet1_1",
+            file="squeezenet1_1-b8a52dc0.pth",
+            url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+            sha256="b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            bytes=4_958_839,
+            what="LPIPS, squeeze: SqueezeNet 1.1 trained on ImageNet, torchvision's",
+            licence="BSD 3-Clause; ImageNet is for research",
+        ),
+        KnownFile(
+            name="inception_v3_fid",
+            file="weights-inception-2015-12-05-6726825d.pth",
+            url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth",
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            bytes=95_628_359,
+            what="FID and KID: the Inception of TensorFlow 1, torch-fidelity's port",
+            licence="Apache 2.0; ImageNet is for research",
+        ),
+        KnownFile(
+            name="niqe",
+            file="niqe_pris_params.npz",
+            url="https://raw.githubusercontent.com/XPixelGroup/BasicSR/v1.4.2/basicsr/metrics/"
+            "niqe_pris_params.npz",
+            sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
+            bytes=11_850,
+            what="NIQE: its authors' model of undistorted photographs, BasicSR's copy",
+            licence="Apache 2.0",
+        ),
     )
 }
 
@@ -130,7 +185,7 @@ def locate(name_or_path: str | Path) -> Path:
             )
         return path
     if known:
-        size = f"{known.bytes / 1e6:.0f} MB, " if known.bytes else ""
+        size = f"{known.size}, " if known.bytes else ""
         raise DataError(
             f"the weights {known.file} are not in {weights_folder()}; run `frx fetch {known.name}` "
             f"({size}{known.licence}), or put the file there yourself"
@@ -139,44 +194,6 @@ def locate(name_or_path: str | Path) -> Path:
         f"there is no weights file {name}, neither at that path nor in {weights_folder()}; "
         f"`frx fetch` lists the known ones"
     )
-
-
-def load_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a PyTorch file, by name and on the CPU.
-
-    Unwraps "params_ema", "params", "state_dict" and "net_state_dict", and takes off the "module."
-    of a DataParallel. No code in the file is ever run: what is not a plain tensor is refused.
-    """
-    import torch
-
-    path = Path(path)
-    try:
-        loaded: Any
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            loaded = load_file(path, device="cpu")
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # on the pickle protocol of what is then refused
-                loaded = torch.load(path, weights_only=True, map_location="cpu")
-    except MemoryError as error:
-        raise ResourceError(f"{path} does not fit into memory") from error
-    except Exception as error:  # a damaged file raises a dozen kinds, EOFError('') among them
-        raise DataError(f"cannot read the weights in {path}: {_reason(error)}") from error
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-    tensors = (
-        {str(key): value for key, value in loaded.items() if isinstance(value, torch.Tensor)}
-        if isinstance(loaded, Mapping)
-        else {}
-    )
-    if not tensors:
-        raise DataError(f"{path} holds no named tensors, so it is not a file of weights")
-    if all(key.startswith("module.") for key in tensors):
-        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
-    return tensors
 
 
 def fill(
@@ -319,14 +336,3 @@ def _write_note(path: Path, sha256: str, **more: str) -> None:
 
 def _note_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
-
-
-def _reason(error: Exception) -> str:
-    """One line; torch itself would advise to load a suspicious file unsafely."""
-    text = str(error)
-    if "Weights only load failed" in text:
-        asked = re.search(r"GLOBAL (\S+)", text)
-        return f"it asks for {asked[1] if asked else 'code'}, and weights may hold tensors only"
-    if not text or isinstance(error, EOFError):
-        return "it is empty or cut off"
-    return text.splitlines()[0].rstrip(".")

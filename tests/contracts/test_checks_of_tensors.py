@@ -219,8 +219,46 @@ class IgnoresRegion(Error):
         return super().__call__(restored, clean)
 
 
+class Roughness:
+    """Needs no clean picture: the difference of neighbours, which noise makes larger."""
+
+    higher_is_better = False
+    protocol = "mean absolute difference of neighbours, 0..1"
+
+    def __call__(self, restored: Tensor) -> Tensor:
+        return restored.diff(dim=3).abs().mean(dim=(1, 2, 3))
+
+
+class LikesNoise(Roughness):
+    higher_is_better = True
+
+
+class Choosy(Error):
+    """Takes nothing below 80 × 80, and says so."""
+
+    smallest_px = 80
+
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        if min(clean.shape[2:]) < 80:
+            raise ValueError("needs pictures of at least 80 × 80 pixels")
+        return super().__call__(restored, clean)
+
+
+class ChoosierThanItSays(Choosy):
+    smallest_px = 70
+
+
+class Clumsy(Error):
+    smallest_px = 80
+
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        return super().__call__(restored, clean) * clean[0, 0, 50, 50].isfinite()
+
+
 def test_a_right_metric_passes() -> None:
     testing.check_metric(Error())
+    testing.check_metric(Roughness())
+    testing.check_metric(Choosy())
 
 
 @pytest.mark.parametrize(
@@ -231,6 +269,18 @@ def test_a_right_metric_passes() -> None:
         (NoProtocol(), "NoProtocol has no protocol"),
         (OneNumber(), "OneNumber has to return one number an image, [2] here, not []"),
         (OfTheBatch(), "OfTheBatch scores an image otherwise alone than in a batch"),
+        (
+            LikesNoise(),
+            "does not order drawn faces and very noisy ones as higher_is_better = True says",
+        ),
+        (
+            ChoosierThanItSays(),
+            "fails on images of 70 × 70: ValueError: needs pictures of at least",
+        ),
+        (
+            Clumsy(),
+            "fails on images of 40 × 40, smaller than its smallest_px, with IndexError: index 50",
+        ),
         (IgnoresRegion(), "IgnoresRegion has to give NaN for an image whose region is empty"),
     ],
 )

@@ -349,7 +349,8 @@ def test_the_input_of_a_hole_is_scored_inside_and_outside(recipe: Recipe, tmp_pa
     experiment.run(recipe, tmp_path / "run", CPU)
     sets = json.loads((tmp_path / "run/scores.json").read_bytes())["sets"]
     psnr = sets["test"]["metrics"]["psnr"]
-    assert psnr["undamaged"] == {"input": 100.0, "restored": 100.0, "gain": 0.0}
+    undamaged = {name: psnr["undamaged"][name] for name in ("input", "restored", "gain")}
+    assert undamaged == {"input": 100.0, "restored": 100.0, "gain": 0.0}
     assert psnr["damaged"]["input"] < psnr["whole"]["input"]
 
 

@@ -19,7 +19,7 @@ from frx.hooks.early_stopping import EarlyStopping
 from frx.interruption import Interrupted
 from frx.recipe import Recipe, load
 from frx.run import Position
-from frx.scores import NamedMetric
+from frx.scoring.scores import NamedMetric
 from frx_metrics.mask_precision import MaskPrecision
 from frx_metrics.psnr import PSNR
 

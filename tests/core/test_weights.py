@@ -339,7 +339,7 @@ class TestLocate:
     def test_missing_says_what_to_do(self, known: weights.KnownFile, cache: Path) -> None:
         with pytest.raises(DataError) as raised:
             weights.locate("toy")
-        for part in ("toy.pt", str(cache), "`frx fetch toy`", "3 MB"):
+        for part in ("toy.pt", str(cache), "`frx fetch toy`", "2.6 MB"):
             assert part in str(raised.value)
 
     def test_unknown_says_where_it_looked(self, cache: Path) -> None:
@@ -460,6 +460,11 @@ class TestTable:
         assert set(weights.KNOWN) == {
             *("inception_resnet_v1", "edgeface_xs", "edgeface_xxs"),
             "vgg19",
+            "alexnet",
+            "vgg16",
+            "squeezenet1_1",
+            "inception_v3_fid",
+            "niqe",
         }
         for known in weights.KNOWN.values():
             assert known.url.startswith("https://")

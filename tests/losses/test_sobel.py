@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from frx_losses.sobel import edges, sobel
+from frx.edges import edges
+from frx_losses.sobel import sobel
 
 
 def pictures(size=(32, 41), batch=3):

@@ -57,8 +57,7 @@ def _list() -> None:
 
     folder = weights.weights_folder()
     for known in weights.KNOWN.values():
-        size = f"{known.bytes / 1e6:.1f} MB" if known.bytes else "size unknown"
         here = "in the cache" if (folder / known.file).is_file() else "not in the cache"
-        click.echo(f"{known.name:<22}{size:>9}   {here}")
+        click.echo(f"{known.name:<22}{known.size:>9}   {here}")
         click.echo(f"    {known.what}; {known.licence}")
     click.echo(f"The cache is {folder}")

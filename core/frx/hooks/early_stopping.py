@@ -11,7 +11,6 @@ from attrs import define, field
 
 from frx.errors import RecipeError
 from frx.run import Run
-from frx.scores import REGIONS
 from frx.specs import hookimpl
 from frx.terms import Terms
 
@@ -110,9 +109,8 @@ def _losses(terms: Terms) -> list[str]:
 def _scores(run: Run) -> Iterator[str]:
     """What a validation can have of the recipe's metrics, each with its region."""
     for metric in run.metrics:
-        for region in REGIONS:
-            if region == "whole" or (region != "undamaged" and not metric.judges_mask):
-                yield f"{metric.name} {region}"
+        if not metric.judges_set:
+            yield from (f"{metric.name} {r}" for r in metric.region_names if r != "undamaged")
 
 
 def _higher_is_better(run: Run, name: str) -> bool:

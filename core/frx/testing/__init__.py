@@ -6,13 +6,19 @@ small random data in seconds; what a component is for, its author tests.
 
 from frx.testing.adversarial import check_adversarial_loss, check_discriminator
 from frx.testing.losses import check_loss
-from frx.testing.pictures import check_augmentation, check_dataset, check_degradation
+from frx.testing.pictures import (
+    check_augmentation,
+    check_baseline,
+    check_dataset,
+    check_degradation,
+)
 from frx.testing.tensors import check_metric, check_model
 from frx.testing.training import check_hook, check_optimizer, check_schedule
 
 __all__ = [
     "check_adversarial_loss",
     "check_augmentation",
+    "check_baseline",
     "check_dataset",
     "check_degradation",
     "check_discriminator",

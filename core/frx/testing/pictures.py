@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from frx.build import call
+from frx.parallel import on_all_cores
 from frx.specs import Augmentation, Dataset, Degradation
 from frx.testing.promises import Promises
 
@@ -82,6 +85,62 @@ def _damage(promises: Promises, result: Any, image: Picture) -> tuple[Picture, .
     for mask in parts[1:]:
         _check_mask(promises, mask, image)
     return parts
+
+
+def check_baseline(baseline: Callable[..., Picture]) -> None:
+    """Same shape and dtype, what it is given left alone, one answer, any size, view and thread.
+
+    One that asks for `mask` also has to take a mask that marks nothing, and one that marks all.
+
+    Raises:
+        AssertionError: says which promise of `frx.Baseline` is broken.
+    """
+    promises = Promises.made_by(baseline)
+    for height, width in SIZES:
+        given = f"an image of {width} × {height}"
+
+        def made(
+            degraded: Picture, mask: Picture, given: str = given, of: Any = baseline
+        ) -> Picture:
+            with promises.no_error(given), promises.no_global_randomness():
+                result: Any = call(of, {"degraded": degraded, "mask": mask})
+            promises.kept(
+                isinstance(result, np.ndarray)
+                and result.shape == degraded.shape
+                and result.dtype == np.uint8,
+                f"makes {_described(result)} of {_described(degraded)}; shape and dtype have to "
+                "stay",
+            )
+            return np.asarray(result)
+
+        image, mask = _image(height, width), _sample(height, width)["mask"]
+        before = image.copy(), mask.copy()
+        first = made(image, mask)
+        promises.kept(_same(before, (image, mask)), "changes the pictures it is given")
+        promises.kept(
+            not np.may_share_memory(first, image), "returns its input's memory; it has to copy"
+        )
+        image.flags.writeable = mask.flags.writeable = False
+        promises.kept(
+            np.array_equal(made(image, mask, f"{given} that is read-only"), first),
+            "gives two results for one picture: it keeps something between calls, or draws",
+        )
+        with promises.no_error(f"{given} in several threads"):
+            beside = list(on_all_cores(partial(made, image), [mask] * 8))
+        promises.kept(
+            all(np.array_equal(result, first) for result in beside),
+            "gives another result where several threads call it",
+        )
+        for part in (np.s_[:, ::-1], np.s_[4:-4, 2:-2]):
+            promises.kept(
+                np.array_equal(
+                    made(image[part], mask[part], f"{given} that is not contiguous"),
+                    made(image[part].copy(), mask[part].copy()),
+                ),
+                "gives another result for a view of an image than for a copy of it",
+            )
+        for level in (0, 255):
+            made(image, np.full_like(mask, level), f"{given} and a mask of {level} alone")
 
 
 def check_augmentation(augmentation: Augmentation) -> None:

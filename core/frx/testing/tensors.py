@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from frx.blind import finds_damage
 from frx.build import call, wants
+from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.testing.batches import (
     CLOSE,
     SIZES,
@@ -27,6 +30,7 @@ from frx.testing.networks import (
     check_that_it_can_learn,
 )
 from frx.testing.promises import Promises
+from frx.testing.sets import check_tally
 
 
 def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
@@ -115,13 +119,17 @@ def _check_logits(promises: Promises, model: nn.Module, data: Mapping[str, Tenso
     )
 
 
-def check_metric(metric: Callable[..., Tensor]) -> None:
+def check_metric(metric: Any) -> None:
     """One number an image, which orders clean, slightly bad and very bad as it declares.
 
     One that asks for `found` is given masks instead: the truth, slightly and very wrong ones; where
     nothing is damaged and nothing found its score may be NaN, which spares the other images. One
     that asks for `region` also has to give NaN where that is empty, and the score of the whole
-    image where it is everything.
+    image where it is everything. One that does without `clean` only has to tell drawn faces from
+    very noisy ones. One that cannot take small pictures says so with an attribute `smallest_px`: of
+    so many pixels on either side it takes all, and what it refuses it refuses with ValueError.
+
+    One with `tally` is given sets of twelve images instead, whole and in batches.
 
     Raises:
         AssertionError: says which promise of `frx.Metric` is broken.
@@ -134,42 +142,84 @@ def check_metric(metric: Callable[..., Tensor]) -> None:
         isinstance(protocol, str) and protocol.strip(),
         "has no protocol: the range, window, network, … that its numbers depend on",
     )
-    judged, called = _judged(metric, *SIZES[0])
+    if hasattr(metric, "tally"):
+        check_tally(promises, metric, higher_is_better=bool(higher_is_better))
+        return
+    first, second = _sizes(metric)
+    judged, called = _judged(metric, *first)
     scores = [_scores(promises, metric, data) for data in judged]
-    for better, worse in ((scores[0], scores[1]), (scores[1], scores[2])):
+    for better, worse in pairwise(scores):
         promises.kept(
             torch.all(better > worse if higher_is_better else better < worse),
             f"does not order {called} as higher_is_better = "
             f"{higher_is_better} says: {', '.join(f'{s[0].item():.4g}' for s in scores)}",
         )
-    bad = judged[2]
+    bad = judged[-1]
     alone = _scores(promises, metric, {name: tensor[:1] for name, tensor in bad.items()})
     promises.kept(
-        torch.allclose(alone, scores[2][:1], rtol=1e-3, atol=CLOSE),
+        torch.allclose(alone, scores[-1][:1], rtol=1e-3, atol=CLOSE),
         "scores an image otherwise alone than in a batch",
     )
-    _scores(promises, metric, _judged(metric, *SIZES[1])[0][1])
+    _scores(promises, metric, _judged(metric, *second)[0][1])
+    if hasattr(metric, "smallest_px"):
+        _check_small_pictures(promises, metric)
     if wants(metric, "found"):
         _check_nothing_found(promises, metric, bad)
     if wants(metric, "region"):
-        _check_region_of_metric(promises, metric, bad, scores[2])
+        _check_region_of_metric(promises, metric, bad, scores[-1])
 
 
 def _judged(
     metric: Callable[..., Tensor], height: int, width: int
 ) -> tuple[list[dict[str, Tensor]], str]:
-    """Three batches, from right to very wrong, and how to call these."""
+    """Batches from right to very wrong, and how to call these."""
     data = damaged_batch(height, width)
     if wants(metric, "found"):
         data["restored"] = data["degraded"]
         moved = [with_damage_found(data, wrong_by_px) for wrong_by_px in (0, 2, 8)]
         return moved, "the true mask, a slightly and a very wrong one"
+    amounts: tuple[float, ...] = (0, 0.02, 0.2)
+    called = "clean, slightly bad and very bad"
+    if not wants(metric, "clean"):  # it judges how natural a picture is, so it needs one of a thing
+        data["clean"] = _drawn_faces(height, width)
+        amounts, called = (0, 0.2), "drawn faces and very noisy ones"
     noise = noise_for(data["clean"])
     noisy = [
-        {**data, "restored": (data["clean"] + amount * noise).clamp(0, 1)}
-        for amount in (0, 0.02, 0.2)
+        {**data, "restored": (data["clean"] + amount * noise).clamp(0, 1)} for amount in amounts
     ]
-    return noisy, "clean, slightly bad and very bad"
+    return noisy, called
+
+
+def _drawn_faces(height: int, width: int) -> Tensor:
+    """Two faces [2, 3, H, W] in 0..1."""
+    faces = SyntheticFaces(size=max(height, width))
+    pictures = np.stack([faces[index]["clean"][:height, :width] for index in range(2)])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+
+def _sizes(metric: Callable[..., Tensor]) -> list[tuple[int, int]]:
+    """Heights and widths that a metric has to take: the usual ones, enlarged where it says so."""
+    smallest = getattr(metric, "smallest_px", 0)
+    added = [max(0, smallest - min(size)) for size in SIZES]
+    return [
+        (height + more, width + more) for (height, width), more in zip(SIZES, added, strict=True)
+    ]
+
+
+def _check_small_pictures(promises: Promises, metric: Any) -> None:
+    side = metric.smallest_px // 2
+    data = damaged_batch(side, side)
+    data |= {"restored": data["degraded"], "found": data["mask"]}
+    try:
+        call(metric, data)
+    except ValueError:
+        pass
+    except Exception as error:
+        promises.kept(
+            False,
+            f"fails on images of {side} × {side}, smaller than its smallest_px, with "
+            f"{type(error).__name__}: {error}; a ValueError with a sentence is wanted",
+        )
 
 
 def _check_nothing_found(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
+from frx.edges import edges
 from frx.regions import mean_over
 
 
@@ -18,15 +18,3 @@ def sobel(restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tens
     pixels next to the region, which therefore get a gradient.
     """
     return mean_over((edges(restored) - edges(clean)).abs(), region)
-
-
-def edges(image: Tensor) -> Tensor:
-    """Return the gradient magnitude [B, C, H, W] of every channel; the border is replicated."""
-    # Sums of slices, where a convolution would round to fewer bits under autocast or with TF32.
-    padded = F.pad(image.float(), (1, 1, 1, 1), mode="replicate")
-    across = padded[..., :, 2:] - padded[..., :, :-2]
-    down = padded[..., 2:, :] - padded[..., :-2, :]
-    gx = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
-    gy = down[..., :, :-2] + 2 * down[..., :, 1:-1] + down[..., :, 2:]
-    # The addend keeps the root's gradient finite where a picture is flat.
-    return (gx.square() + gy.square() + 1e-8).sqrt()

@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from frx.regions import mean_of_each
+
 CAP_DB = 100.0
 
 
@@ -29,9 +31,4 @@ class PSNR:
     def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
         """Return [B] for [B, 3, H, W]; `region` [B, 1, H, W] is 1 where it counts."""
         error = (restored.float() - clean.float()).square()
-        if region is None:
-            mean = error.mean(dim=(1, 2, 3))
-        else:
-            inside = region.float().expand_as(error)
-            mean = (error * inside).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))
-        return (-10 * torch.log10(mean)).clamp(max=CAP_DB)
+        return (-10 * torch.log10(mean_of_each(error, region))).clamp(max=CAP_DB)

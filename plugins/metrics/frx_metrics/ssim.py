@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from frx.regions import mean_of_each
 from frx.ssim import ssim_map
 
 
@@ -27,8 +28,4 @@ class SSIM:
 
     def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
         """Return [B] for [B, 3, H, W]; `region` [B, 1, H, W] is 1 where it counts."""
-        similarity = ssim_map(restored, clean)
-        if region is None:
-            return similarity.mean(dim=(1, 2, 3))
-        inside = region.float().expand_as(similarity)
-        return (similarity * inside).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))
+        return mean_of_each(ssim_map(restored, clean), region)

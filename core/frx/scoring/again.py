@@ -10,15 +10,18 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from frx import evaluate, images
+from frx import images
 from frx.data import Batch, Samples, Subset, open_sets, open_whole
 from frx.errors import RecipeError
 from frx.grids import to_pixels
 from frx.lifecycle import build_hooks, plugin_manager
 from frx.model_folder import Restorer
-from frx.recipe import Recipe
+from frx.recipe import Data, Recipe
 from frx.registry import nearest
-from frx.scores import NamedMetric
+from frx.scoring import evaluate
+from frx.scoring.classical import NamedBaseline
+from frx.scoring.rehearsal import rehearse
+from frx.scoring.scores import NamedMetric
 
 
 def score_run(
@@ -27,16 +30,17 @@ def score_run(
     out: Path,
     device: torch.device,
     splits: Sequence[str] = (),
-    whole: str | None = None,
+    others: Mapping[str, Data] | None = None,
     mask_threshold: float | None = None,
 ) -> dict[str, Any]:
     """Score the model of a run folder, write scores and pictures to `out`.
 
-    `whole` names the recipe's data as one set, unsplit; otherwise its sets are scored, those in
-    `splits` or all but "train".
+    The sets are those of the recipe in `splits`, then `others`, whole; without either, all of the
+    recipe but "train".
 
     Raises:
-        RecipeError: there is no such set.
+        RecipeError: there is no such set, or there are two of one name; a metric or baseline of
+            the recipe cannot score a set.
         DataError: the run has no model yet.
     """
     restorer = Restorer.open(run, device, recipe.precision, mask_threshold)
@@ -45,20 +49,27 @@ def score_run(
     def make(spec: Any) -> Any:
         return manager.hook.frx_make_dataset(spec=spec)
 
-    sets: dict[str, Subset]
-    if whole is not None:
-        sets = {whole: open_whole(recipe.data, make)}
-    else:
+    sets: dict[str, Subset] = {}
+    if splits or not others:
         sets = open_sets(recipe, make)
         for name in splits:
             if name not in sets:
                 raise RecipeError(f"{run}: no set {name!r}; {nearest(name, sets)}")
         sets = {n: s for n, s in sets.items() if (n in splits if splits else n != "train")}
+    for name, data in (others or {}).items():
+        if name in sets:
+            raise RecipeError(
+                f"{run}: has a set {name!r} of its own, which is scored as well; call the other "
+                "one something else: --data NAME=FOLDER"
+            )
+        sets[name] = open_whole(data, make)
     degradations = [use.build() for use in recipe.degradations]
     metrics = NamedMetric.build(recipe.metrics, device, restorer.module)
+    baselines = NamedBaseline.build(recipe.baselines)
     made = {name: Samples(subset, recipe.seed, degradations) for name, subset in sets.items()}
-    scores = evaluate.score_sets(restorer, made, metrics, device, Parts(out))
-    return evaluate.write(out, scores, metrics)
+    rehearse(made, metrics, baselines, device)
+    scores = evaluate.score_sets(restorer, made, metrics, device, Parts(out), baselines)
+    return evaluate.write(out, scores, metrics, baselines)
 
 
 @frozen

@@ -14,6 +14,7 @@ from frx.blind import finds_damage
 from frx.build import Use, call, wants
 from frx.data import Batch
 from frx.errors import RecipeError
+from frx.specs import Tally
 
 REGIONS = ("whole", "damaged", "undamaged")
 
@@ -49,9 +50,25 @@ class NamedMetric:
         return built
 
     @property
+    def judges_set(self) -> bool:
+        """Whether it judges a set as a whole, so that no image has a score of its own."""
+        return hasattr(self.metric, "tally")
+
+    @property
     def judges_mask(self) -> bool:
         """Whether it judges the damage that a network found, and not its picture."""
-        return wants(self.metric, "found")
+        return not self.judges_set and wants(self.metric, "found")
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """The parts of a picture that it can be limited to.
+
+        Without a clean picture there is none that is clean outside a region.
+        """
+        if self.judges_set or self.judges_mask:
+            return REGIONS[:1]
+        limited = wants(self.metric, "clean") or wants(self.metric, "region")
+        return REGIONS if limited else REGIONS[:1]
 
     def gain(self, before: float, after: float) -> float:
         """How much better `after` is, whichever way the metric counts."""
@@ -59,11 +76,10 @@ class NamedMetric:
 
     def regions(self, batch: Batch) -> dict[str, Tensor | None]:
         """What to score: the whole picture and, where damage is marked, both its sides."""
-        if self.judges_mask:
-            return {"whole": None}
         mask = batch["mask"]
         elsewhere = (1 - mask) * mask.amax((1, 2, 3), True)
-        return {"whole": None, "damaged": mask, "undamaged": elsewhere}
+        parts = {"whole": None, "damaged": mask, "undamaged": elsewhere}
+        return {name: parts[name] for name in self.region_names}
 
     def __call__(
         self, candidate: Mapping[str, Tensor], batch: Batch, region: Tensor | None = None
@@ -72,6 +88,9 @@ class NamedMetric:
 
         `candidate` has "restored" [B, 3, H, W] and maybe "found" [B, 1, H, W]. A metric that does
         not ask for a region sees a picture that is clean outside it.
+
+        Raises:
+            RecipeError: the metric cannot take these pictures.
         """
         data = {**batch, **candidate}
         if "restored" in data:
@@ -85,7 +104,12 @@ class NamedMetric:
                 data["region"] = region
             else:
                 data["restored"] = torch.where(region > 0, data["restored"], data["clean"])
-        values: Tensor = call(self.metric, data)
+        try:
+            values: Tensor = call(self.metric, data)
+        except ValueError as error:
+            raise RecipeError(
+                f"metric {self.name}: {error} ({batch.names[0]}); leave it out or change the images"
+            ) from error
         return [
             math.nan if nothing else float(value)
             for nothing, value in zip(empty, values.flatten().tolist(), strict=True)
@@ -99,8 +123,10 @@ class SetScores:
     images: list[str] = Factory(list)
     values: dict[tuple[str, str, str], list[float]] = Factory(dict)
     swept: dict[tuple[str, float], list[float]] = Factory(dict)  # by metric and mask threshold
+    tallies: dict[tuple[str, str], Tally] = Factory(dict)  # by metric and what was scored
     pictures: list[dict[str, Tensor]] = Factory(list)
     bad: dict[str, str] = Factory(dict)
+    group_of: Mapping[str, int] | None = None  # an image's, where the data have groups
 
     def add(
         self,
@@ -110,10 +136,13 @@ class SetScores:
     ) -> None:
         """Score a batch's candidates, such as "input" and "restored", as `NamedMetric` takes them.
 
-        A metric of masks passes by the candidates that have none "found".
+        A metric of masks passes by the candidates that have none "found"; those of whole sets are
+        left to `tally`.
         """
         self.images += batch.names
         for metric in metrics:
+            if metric.judges_set:
+                continue
             for region, mask in metric.regions(batch).items():
                 for what, candidate in candidates.items():
                     if "found" in candidate or not metric.judges_mask:
@@ -129,6 +158,26 @@ class SetScores:
                 for threshold, mask in found.items():
                     scores = self.swept.setdefault((metric.name, threshold), [])
                     scores.extend(metric({"found": mask}, batch))
+
+    def tally(
+        self,
+        batch: Batch,
+        candidates: Mapping[str, Mapping[str, Tensor]],
+        metrics: Iterable[NamedMetric],
+    ) -> None:
+        """Hand a batch's candidates to the metrics of whole sets, a tally each."""
+        for metric in metrics:
+            if metric.judges_set:
+                for what, candidate in candidates.items():
+                    key = (metric.name, what)
+                    if key not in self.tallies:
+                        self.tallies[key] = metric.metric.tally()
+                    self.tallies[key].add(candidate["restored"].clamp(0, 1), batch["clean"])
+
+    @property
+    def groups(self) -> list[int] | None:
+        """The group of each image, where the data have groups."""
+        return None if self.group_of is None else [self.group_of[name] for name in self.images]
 
     def mean(self, metric: str, region: str, what: str) -> float:
         """The mean over the images that have such a region."""
