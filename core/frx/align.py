@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from frx import files, images
 from frx.errors import DataError
+from frx.warping import warp
 
 Crop = Literal["five_point", "box"]
 Points = NDArray[np.float64]
@@ -120,24 +120,7 @@ def ffhq_matrix(points: Points, *, size: int) -> NDArray[np.float64]:
 
 def five_point_crop(pixels: images.Picture, points: Points, *, size: int) -> images.Picture:
     """The face aligned as in FFHQ, `size` × `size`; the picture is mirrored beyond its edges."""
-    return warp(pixels, ffhq_matrix(points, size=size), size=size)
-
-
-def warp(pixels: images.Picture, matrix: NDArray[np.float64], *, size: int) -> images.Picture:
-    """`matrix` [2, 3] applied to a picture, `size` × `size`, without aliasing where it shrinks."""
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    height, width = pixels.shape[:2]
-    if scale < 1:
-        # warpAffine samples points; what would alias is averaged away before
-        small = images.resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-        x, y = width / small.shape[1], height / small.shape[0]
-        # resizing keeps the outer edges, so centres of pixels lie half a pixel off: 0.5 (x − 1)
-        grown = np.array([[x, 0, 0.5 * (x - 1)], [0, y, 0.5 * (y - 1)], [0, 0, 1]])
-        pixels, matrix = small, matrix @ grown
-    warped: images.Picture = cv2.warpAffine(  # type: ignore[assignment]
-        pixels, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-    )
-    return warped
+    return warp(pixels, ffhq_matrix(points, size=size), size=(size, size))
 
 
 def box_crop(
@@ -153,7 +136,7 @@ def box_crop(
     return warp(
         pixels,
         np.array([[scale, 0, shift - scale * x], [0, scale, shift - scale * y]]),
-        size=size,
+        size=(size, size),
     )
 
 

@@ -6,6 +6,7 @@ weights come from. Nothing in either is ever executed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +14,17 @@ from typing import Annotated, Any
 
 import safetensors.torch
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from frx import files
 from frx.blind import MASK_THRESHOLD, composited, finds_damage
-from frx.build import Use, converter_for
+from frx.build import Use, converter_for, run_time_data
 from frx.errors import DataError, FrxError, RecipeError
 from frx.precision import Precision
 from frx.strict import mistakes_in
+from frx.weights import SUFFIXES
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
@@ -53,12 +55,42 @@ def _as_bytes(weights: Mapping[str, Tensor]) -> bytes:
 
 @frozen(eq=False)
 class Restorer:
-    """A trained network ready for use."""
+    """A trained network ready for use.
+
+    `size` is the height and width in pixels of the faces that it learned on, None where that is
+    not known; with `fixed_size` it takes no other. `scale` is how many times as large as its input
+    the picture is that it gives.
+    """
 
     module: nn.Module
     precision: Precision
     about: dict[str, Any]
     mask_threshold: float = MASK_THRESHOLD
+    size: int | None = None
+    fixed_size: bool = False
+    scale: int = 1
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        described = self.about.get("model")
+        known = described.get("use") if isinstance(described, dict) else None
+        return str(known or type(self.module).__name__)
+
+    @property
+    def asks(self) -> dict[str, bool]:
+        """What it asks for by name; True where it cannot do without."""
+        return run_time_data(self.module.forward)
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether a mask makes sense: it asks for one, or finds damage that one can correct."""
+        return "mask" in self.asks or self.finds_damage
+
+    @property
+    def finds_damage(self) -> bool:
+        """Whether it finds the damage itself, and replaces only that."""
+        return finds_damage(self.module)
 
     @classmethod
     def open(
@@ -68,7 +100,7 @@ class Restorer:
         precision: str = "auto",
         mask_threshold: float | None = None,
     ) -> Restorer:
-        """Read a run folder, or the `model/` folder of one.
+        """Read a run folder, the `model/` folder of one, or a file of weights (`frx.foreign`).
 
         `mask_threshold`, 0..1, is for networks that find the damage themselves (`frx.blind`).
 
@@ -76,13 +108,31 @@ class Restorer:
             DataError: there is no model, or it is damaged.
             RecipeError: a threshold is given, and the model finds no damage.
         """
+        if folder.suffix in SUFFIXES and folder.is_file():
+            from frx.foreign import open_foreign
+
+            opened = open_foreign(folder, device, precision)
+        else:
+            opened = cls._of_folder(folder, device, precision)
+        if mask_threshold is None:
+            return opened
+        if not opened.finds_damage:
+            raise RecipeError(
+                f"{opened.name} does not find the damage itself: leave --mask-threshold out"
+            )
+        return evolve(opened, mask_threshold=mask_threshold)
+
+    @classmethod
+    def _of_folder(cls, folder: Path, device: torch.device, precision: str) -> Restorer:
         inner = folder / "model"
         place = inner if inner.is_dir() else folder
         try:
             about = json.loads((place / DESCRIPTION).read_bytes())
             converter = converter_for(["model"])
             use: Use = converter.structure(about["model"], Annotated[Use, "model"])  # type: ignore[arg-type]
-            weights = safetensors.torch.load((place / WEIGHTS).read_bytes())
+            raw = (place / WEIGHTS).read_bytes()
+            about["sha256"] = hashlib.sha256(raw).hexdigest()
+            weights = safetensors.torch.load(raw)
             module = use.build()
             module.load_state_dict(weights)
         except FileNotFoundError as error:
@@ -96,14 +146,10 @@ class Restorer:
         except Exception as error:
             text = "; ".join(mistake.text for mistake in mistakes_in(error))
             raise DataError(f"{place / DESCRIPTION}: {text}") from error
-        if mask_threshold is None:
-            mask_threshold = MASK_THRESHOLD
-        elif not finds_damage(module):
-            raise RecipeError(
-                f"{use.name} does not find the damage itself: leave --mask-threshold out"
-            )
         chosen = Precision.choose(precision, device)
-        return cls(chosen.place(module).eval(), chosen, about, mask_threshold)
+        size = about.get("size")
+        size = size if isinstance(size, int) and size > 0 else None
+        return cls(chosen.place(module).eval(), chosen, about, size=size)
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

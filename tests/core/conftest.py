@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from attrs import define
 
 from frx import experiment
 from frx.interruption import Interrupted
+from frx.model_folder import Restorer
 from frx.recipe import Recipe, load
+from frx.restoring.finishing import Finishing
+from frx.restoring.jobs import Naming
+from frx.restoring.places import Places, Whole
+from frx.restoring.record import FileRecord
+from frx.restoring.restore import Way
+from frx.restoring.restore import restore as restore_photographs
 
 
 @pytest.fixture
@@ -69,3 +78,51 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recipe, Path, int],
         return caught.value
 
     return run
+
+
+@define
+class Restored:
+    """What became of photographs."""
+
+    records: list[FileRecord]
+
+    @property
+    def done(self) -> list[Path]:
+        """What was written."""
+        return [Path(one.output) for one in self.records if one.output]
+
+    @property
+    def failed(self) -> dict[Path, str]:
+        """Reasons by source."""
+        return {
+            Path(one.source): one.reason or "" for one in self.records if one.status == "failed"
+        }
+
+    @property
+    def unharmed(self) -> list[Path]:
+        """Sources of which nothing was replaced."""
+        return [Path(one.source) for one in self.records if one.status == "unchanged"]
+
+
+@pytest.fixture
+def restore() -> Callable[..., Restored]:
+    """Restore photographs as `frx restore --whole` would, with any network, each time anew."""
+    calls = itertools.count()
+
+    def call(
+        inputs: Sequence[Path],
+        out: Path,
+        restorer: Restorer,
+        masks: Path | None = None,
+        found_masks: Path | None = None,
+        places: Places | None = None,
+        naming: Naming | None = None,
+        **options: Any,
+    ) -> Restored:
+        in_part = masks is not None or restorer.finds_damage
+        finishing = Finishing(restorer=restorer, found_masks=found_masks, **options)
+        way = Way(places or Whole(), naming or Naming(in_part=in_part), finishing)
+        settings = f"call {next(calls)}"
+        return Restored(restore_photographs(inputs, out, way, masks, settings=settings))
+
+    return call

@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +17,15 @@ from frx.blind import composited
 from frx.data import Samples, Subset, to_device
 from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import RecipeError
-from frx.evaluate import score, write
 from frx.grids import to_pixels
 from frx.model_folder import Restorer
 from frx.precision import Precision
-from frx.restore import restore
-from frx.scores import NamedMetric
+from frx.scoring.evaluate import score, write
+from frx.scoring.scores import NamedMetric
 from frx_metrics.mask_iou import MaskIoU
 from frx_metrics.psnr import PSNR
 
+Restore = Callable[..., Any]
 CPU = torch.device("cpu")
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -86,7 +88,7 @@ def test_a_pixel_as_sure_as_the_threshold_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "a.bmp"])
-def test_only_what_is_found_is_replaced_in_every_format(name: str) -> None:
+def test_only_what_is_found_is_replaced_in_every_format(restore: Restore, name: str) -> None:
     Image.fromarray(damaged()).save(name, quality=100, subsampling=0)
     (target,) = restore([Path(name)], Path("out"), restorer(), found_masks=Path("found")).done
     given, made = images.read_rgb(name), images.read_rgb(target)
@@ -96,7 +98,7 @@ def test_only_what_is_found_is_replaced_in_every_format(name: str) -> None:
     assert (made[found > 0] == BLUE).all()
 
 
-def test_a_higher_threshold_replaces_less() -> None:
+def test_a_higher_threshold_replaces_less(restore: Restore) -> None:
     images.write("a.png", damaged())
     counts = []
     for threshold in (0.005, 0.1, 0.3):
@@ -105,7 +107,7 @@ def test_a_higher_threshold_replaces_less() -> None:
     assert counts == [40 * 56, 200, 100]
 
 
-def test_a_mask_from_a_person_stands_in_for_what_is_found() -> None:
+def test_a_mask_from_a_person_stands_in_for_what_is_found(restore: Restore) -> None:
     images.write("a.png", damaged())
     mask = np.zeros((40, 56), np.uint8)
     mask[30:, 40:] = 255
@@ -116,7 +118,7 @@ def test_a_mask_from_a_person_stands_in_for_what_is_found() -> None:
     np.testing.assert_array_equal(made[mask == 0], damaged()[mask == 0])
 
 
-def test_a_photograph_without_damage_is_named_and_written_as_it_was() -> None:
+def test_a_photograph_without_damage_is_named_and_written_as_it_was(restore: Restore) -> None:
     images.write("photos/whole.png", SyntheticFaces(size=48)[0]["clean"] // 2)
     images.write("photos/torn.png", damaged())
     outcome = restore([Path("photos")], Path("out"), restorer())
@@ -126,7 +128,7 @@ def test_a_photograph_without_damage_is_named_and_written_as_it_was() -> None:
     )
 
 
-def test_found_masks_are_only_for_who_finds_and_overwrite_no_photograph() -> None:
+def test_found_masks_are_only_for_who_finds_and_overwrite_no_photograph(restore: Restore) -> None:
     images.write("photos/a.png", damaged())
     photos = Path("photos")
     with pytest.raises(RecipeError, match="Darkens does not look for damage: leave --found-masks"):
@@ -171,7 +173,10 @@ def scores(folder: Path, threshold: float = 0.1) -> dict[str, dict]:
 def test_masks_are_scored_at_the_threshold_and_over_several(tmp_path: Path) -> None:
     found = scores(tmp_path)
     iou = found["metrics"]["mask_iou"]
-    assert iou["whole"] == {"restored": pytest.approx((1 + 0.5) / 2)}
+    assert iou["whole"] == {
+        "restored": pytest.approx((1 + 0.5) / 2),
+        "interval": {"restored": [0.5, 1]},
+    }
     assert "damaged" not in iou
     curve = found["mask_thresholds"]["mask_iou"]
     assert {float(t): value for t, value in curve.items()} == {

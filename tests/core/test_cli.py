@@ -149,17 +149,19 @@ def test_check_finds_a_folder_that_is_not_there(frx) -> None:
 def test_restore_keeps_names_formats_sizes_and_names_what_failed(
     frx, trained: Path, faces: Path, tmp_path: Path
 ) -> None:
-    Image.fromarray(np.full((31, 45), 90, np.uint8)).save(faces / "gray.png")
-    rgba = np.zeros((16, 17, 4), np.uint8)
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (31, 45), np.uint8)).save(faces / "gray.png")
+    rgba = rng.integers(0, 256, (16, 17, 4), np.uint8)
     rgba[..., 3] = 77
     Image.fromarray(rgba).save(faces / "alpha.png")
     (faces / "broken.jpg").write_bytes(b"no picture")
-    code, out, err = frx("restore", "faces", "-o", "out", "--model", str(trained))
+    code, out, err = frx("restore", "faces", "-o", "out", "--model", str(trained), "--whole")
     assert code == 3
     assert "restored 6 into out" in out
     assert "broken.jpg" in err
     written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
-    assert written == {"a.png", "b.png", "more/c.png", "more/d.jpg", "gray.png", "alpha.png"}
+    photographs = {"a.png", "b.png", "more/c.png", "more/d.jpg", "gray.png", "alpha.png"}
+    assert written == photographs | {"results.jsonl", "report.html", ".restore.lock"}
     with Image.open(tmp_path / "out/gray.png") as gray:
         assert (gray.mode, gray.size) == ("L", (45, 31))
     with Image.open(tmp_path / "out/alpha.png") as alpha:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import DataError, RecipeError
 from frx.model_folder import Restorer
 from frx.precision import Precision
-from frx.restore import restore
 
+Restore = Callable[..., Any]
 RED = (200, 40, 10)
 
 
@@ -68,7 +69,7 @@ def photos() -> Path:
     return Path("photos")
 
 
-def test_only_what_the_mask_marks_is_replaced(photos: Path) -> None:
+def test_only_what_the_mask_marks_is_replaced(restore: Restore, photos: Path) -> None:
     outcome = restore([photos], Path("out"), restorer(PaintsRed()), Path("masks"))
     assert not outcome.failed
     assert [path.as_posix() for path in outcome.done] == [
@@ -104,7 +105,7 @@ def colour_under_alpha() -> Image.Image:
     ],
 )
 def test_pixels_outside_the_mask_keep_every_bit_in_every_format(
-    name: str, written: str, picture: Callable[[], Image.Image], mode: str
+    restore: Restore, name: str, written: str, picture: Callable[[], Image.Image], mode: str
 ) -> None:
     if name.endswith(".avif") and "AVIF" not in images.FORMATS:
         pytest.skip("this Pillow has no AVIF")
@@ -121,7 +122,7 @@ def test_pixels_outside_the_mask_keep_every_bit_in_every_format(
         np.testing.assert_array_equal(filled[..., 3], given[..., 3])
 
 
-def test_a_mask_lies_on_the_picture_as_one_sees_it() -> None:
+def test_a_mask_lies_on_the_picture_as_one_sees_it(restore: Restore) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6  # stored lying on its side
     Image.fromarray(face()).save("a.jpg", exif=turned)
@@ -132,7 +133,7 @@ def test_a_mask_lies_on_the_picture_as_one_sees_it() -> None:
     np.testing.assert_array_equal(filled[20:], images.read_rgb("a.jpg")[20:])
 
 
-def test_a_soft_brush_counts_from_half_on() -> None:
+def test_a_soft_brush_counts_from_half_on(restore: Restore) -> None:
     images.write("a.png", face())
     soft = np.repeat(np.linspace(0, 255, 48).astype(np.uint8)[None], 40, axis=0)
     images.write("mask.png", soft)
@@ -140,7 +141,9 @@ def test_a_soft_brush_counts_from_half_on() -> None:
     np.testing.assert_array_equal((images.read_rgb(target) == RED).all(axis=2), soft >= 128)
 
 
-def test_what_cannot_be_filled_is_named_and_the_rest_is_done(photos: Path) -> None:
+def test_what_cannot_be_filled_is_named_and_the_rest_is_done(
+    restore: Restore, photos: Path
+) -> None:
     images.write("masks/a.bmp", hole(40, 50))
     Path("masks/old/b.bmp").unlink()
     outcome = restore([photos], Path("out"), restorer(PaintsRed()), Path("masks"))
@@ -156,7 +159,7 @@ def test_what_cannot_be_filled_is_named_and_the_rest_is_done(photos: Path) -> No
     )
 
 
-def test_a_mask_goes_with_a_model_that_asks_for_one(photos: Path) -> None:
+def test_a_mask_goes_with_a_model_that_asks_for_one(restore: Restore, photos: Path) -> None:
     with pytest.raises(RecipeError, match=r"PaintsRed asks for a mask .* give it with --mask"):
         restore([photos], Path("out"), restorer(PaintsRed()))
     with pytest.raises(RecipeError, match="Darkens does not ask for a mask: leave --mask out"):
@@ -167,7 +170,9 @@ def test_a_mask_goes_with_a_model_that_asks_for_one(photos: Path) -> None:
     assert images.read_rgb(white[0]).min() == 255
 
 
-def test_masks_that_do_not_fit_the_photographs_are_refused_first(photos: Path) -> None:
+def test_masks_that_do_not_fit_the_photographs_are_refused_first(
+    restore: Restore, photos: Path
+) -> None:
     with pytest.raises(RecipeError, match=r"masks/a\.bmp: one mask for 3 photographs"):
         restore([photos], Path("out"), restorer(PaintsRed()), Path("masks/a.bmp"))
     with pytest.raises(DataError, match="nowhere: no such file or folder"):
@@ -178,7 +183,7 @@ def test_masks_that_do_not_fit_the_photographs_are_refused_first(photos: Path) -
     assert not Path("out").exists()
 
 
-def test_neither_photograph_nor_mask_is_overwritten(photos: Path) -> None:
+def test_neither_photograph_nor_mask_is_overwritten(restore: Restore, photos: Path) -> None:
     images.write("masks/old/b.png", hole())
     Path("masks/old/b.bmp").unlink()
     outcome = restore([photos], Path("masks"), restorer(PaintsRed()), Path("masks"))
@@ -188,7 +193,7 @@ def test_neither_photograph_nor_mask_is_overwritten(photos: Path) -> None:
     np.testing.assert_array_equal(images.read_mask("masks/old/b.png"), hole())
 
 
-def test_gif_and_png_of_one_name_are_refused_without_a_mask_too() -> None:
+def test_gif_and_png_of_one_name_are_refused_without_a_mask_too(restore: Restore) -> None:
     for name in ("photos/a.gif", "photos/a.png"):
         images.write(name, face())
     with pytest.raises(DataError, match=r"a\.gif and photos/a\.png would both be written a\.png"):

@@ -32,7 +32,7 @@ def gated_convolution(
     if gate_BThw.shape != wanted:
         raise ValueError(f"the gate is {tuple(gate_BThw.shape)}; it has to be {wanted}")
     device = x_BCHW.device.type
-    if torch.is_autocast_enabled(device):
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         x_BCHW, gate_BThw, weight_OCKK = (
             tensor.to(dtype) for tensor in (x_BCHW, gate_BThw, weight_OCKK)

@@ -1,0 +1,1 @@
+"""Photographs in, restored photographs out."""
