@@ -108,7 +108,12 @@ class Restorer:
             DataError: there is no model, or it is damaged.
             RecipeError: a threshold is given, and the model finds no damage.
         """
-        if folder.suffix in SUFFIXES and folder.is_file():
+        if folder.is_file():
+            if folder.suffix.lower() not in SUFFIXES:
+                raise DataError(
+                    f"{folder} is no trained model: that is a run folder, the model/ folder of "
+                    f"one, or a file of weights ({', '.join(SUFFIXES)})"
+                )
             from frx.foreign import open_foreign
 
             opened = open_foreign(folder, device, precision)

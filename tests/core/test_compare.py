@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from frx import experiment
+from frx import experiment, images
 from frx.comparing.comparison import compare
 from frx.comparing.page import markdown
 from frx.datasets.synthetic_faces import SyntheticFaces
@@ -253,16 +253,17 @@ def test_runs_of_another_seed_are_refused_and_compared_once_scored_on_the_same_d
     assert re.search(r"ssim ↑ +│ poor − good +│.*│ worse ", out)
 
 
-def test_a_recipe_beside_an_evaluations_scores_makes_its_pictures(frx, runs: Path) -> None:
-    frx("evaluate", "good", "--split", "test", "--set", "seed=7")
-    code, _, err = frx("compare", "good", "--evaluation", "test", "--pictures", "1")
-    assert "recipe.toml does not damage" in err
-    spoil_seed(runs / "good", 7)
-    shutil.move("good/recipe.toml", "good/evaluations/test/recipe.toml")
-    shutil.copy("poor/recipe.toml", "good/recipe.toml")
-    code, _, err = frx("compare", "good", "--evaluation", "test", "--pictures", "1")
-    assert (code, err) == (0, "")
-    assert len(Page(runs / "compare" / "compare.html").pictures) == 6
+def test_what_evaluate_scored_is_pictured_too(frx, runs: Path) -> None:
+    images.write("others/a.png", SyntheticFaces(size=40)[3]["clean"])
+    images.write("others/b.png", SyntheticFaces(size=40)[4]["clean"])
+    for run in ("good", "poor"):
+        frx("evaluate", run, "--split", "test", "--data", "more=others", "--set", "seed=7",
+            "--out", f"{run}/evaluations/both")  # fmt: skip
+    for name in ("test", "more"):
+        words = ("compare", "good", "poor", "--evaluation", "both", "--set", name)
+        code, _, err = frx(*words, "--pictures", "1")
+        assert (code, err) == (0, "")
+        assert len(Page(runs / "compare" / "compare.html").pictures) == 8
 
 
 # Pictures that cannot be made --------------------------------------------------------------------

@@ -236,10 +236,13 @@ def test_grey_stays_grey_whatever_a_network_does(restore: Restore, faces: Any) -
     gray = np.repeat(group(120)[..., 1:2], 3, axis=2)
     Image.fromarray(gray[..., 0]).save("l.png")
     images.write("rgb.png", gray)
+    noise = np.random.default_rng(0).integers(-1, 2, gray.shape)
+    images.write("nearly.png", (gray + noise).clip(0, 255).astype(np.uint8))
     network = restorer(Reddens())
-    inputs = [Path("l.png"), Path("rgb.png")]
+    inputs = [Path("l.png"), Path("rgb.png"), Path("nearly.png")]
     done = restore(inputs, Path("out"), network, places=faces(network))
-    assert [record.status for record in done.records] == ["restored"] * 2
+    assert [record.status for record in done.records] == ["restored"] * 3
+    assert np.ptp(images.read_rgb("out/nearly.png").astype(int), axis=2).max() <= 2
     with Image.open("out/l.png") as image:
         assert image.mode == "L"
     rgb = images.read_rgb("out/rgb.png")
@@ -455,6 +458,8 @@ def test_a_call_that_is_killed_is_gone_on_with(model: Path) -> None:
         (["--mask-threshold", "0.2"], "unet does not find the damage itself"),
         (["--likeness-weights", "nowhere.pt"], "there is no weights file nowhere.pt"),
         (["--device", "cuda:9"], "--device cuda:9: not to be had here"),
+        (["--model", "a.png"], "a.png is no trained model: that is a run folder"),
+        (["--model", "nowhere"], "nowhere: no trained model"),
     ],
 )
 def test_options_that_do_not_fit(frx, model: Path, words: list[str], said: str) -> None:

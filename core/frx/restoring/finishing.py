@@ -24,6 +24,8 @@ from frx.restoring.record import FaceRecord, FileRecord
 
 CROPS_BEFORE, CROPS_AFTER, COMPARISONS = "cropped_faces", "restored_faces", "cmp"
 COMPARISON_PX, GAP_PX = 1600, 8
+# Levels by which the channels of a grey JPEG may differ, for its rounding.
+NO_COLOUR = 4
 BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -39,10 +41,17 @@ class Photo:
     rest: bool
     seconds: float
     pixels: Pixels = field(init=False)
+    is_gray: bool = field(init=False)
 
     @pixels.default
     def _(self) -> Pixels:
         return _full(self.photograph)
+
+    @is_gray.default
+    def _(self) -> bool:
+        seen = self.photograph.pixels
+        colour = seen.max(axis=2) - seen.min(axis=2)
+        return bool((colour > NO_COLOUR).mean() < 0.01)
 
     @classmethod
     def cut(
@@ -184,9 +193,7 @@ class Finishing:
 
     def _toned(self, photo: Photo, picture: Values) -> Values:
         """Without colours where the photograph has none: networks like to tint."""
-        pixels = photo.pixels
-        neutral = (pixels[..., :1] == pixels[..., 1:]).all()
-        return np.repeat(picture @ BRIGHTNESS[:, None], 3, axis=2) if neutral else picture
+        return np.repeat(picture @ BRIGHTNESS[:, None], 3, axis=2) if photo.is_gray else picture
 
     def _faces(self, photo: Photo, made: Pixels) -> tuple[FaceRecord, ...]:
         """What there is to say about each face."""

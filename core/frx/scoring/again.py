@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
+import tomli_w
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
-from frx import images
+from frx import files, images
 from frx.data import Batch, Samples, Subset, open_sets, open_whole
 from frx.errors import RecipeError
 from frx.grids import to_pixels
@@ -33,7 +34,7 @@ def score_run(
     others: Mapping[str, Data] | None = None,
     mask_threshold: float | None = None,
 ) -> dict[str, Any]:
-    """Score the model of a run folder, write scores and pictures to `out`.
+    """Score the model of a run folder, write scores, pictures and the recipe of both to `out`.
 
     The sets are those of the recipe in `splits`, then `others`, whole; without either, all of the
     recipe but "train".
@@ -69,6 +70,8 @@ def score_run(
     made = {name: Samples(subset, recipe.seed, degradations) for name, subset in sets.items()}
     rehearse(made, metrics, baselines, device)
     scores = evaluate.score_sets(restorer, made, metrics, device, Parts(out), baselines)
+    as_scored = evolve(recipe, sets={**recipe.sets, **(others or {})})
+    files.write(out / "recipe.toml", tomli_w.dumps(as_scored.table()))
     return evaluate.write(out, scores, metrics, baselines)
 
 
