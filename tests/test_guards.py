@@ -154,6 +154,8 @@ batch_size = 8
 {losses}
 [[metrics]]
 use = "worst_pixel"
+[[baselines]]
+use = "mean_fill"
 [[hooks]]
 use = "step_limit"
 steps = 1
@@ -169,16 +171,19 @@ one_layer = frx_extra.one_layer:OneLayer
 worst_pixel = frx_extra.worst_pixel:WorstPixel
 [frx.hooks]
 step_limit = frx_extra.step_limit:StepLimit
+[frx.baselines]
+mean_fill = frx_extra.mean_fill:mean_fill
 """
 GUIDE_CHECKS = """
 from frx import testing
-from frx_extra import one_layer, scanlines, step_limit, worst_pixel
+from frx_extra import mean_fill, one_layer, scanlines, step_limit, worst_pixel
 
 def test_the_others_too():
     testing.check_degradation(scanlines.scanlines)
     testing.check_model(one_layer.OneLayer(), one_layer.OneLayer())
     testing.check_metric(worst_pixel.WorstPixel())
     testing.check_hook(step_limit.StepLimit())
+    testing.check_baseline(mean_fill.mean_fill)
 """
 
 

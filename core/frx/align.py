@@ -69,8 +69,7 @@ class FaceFinder:
         are found.
         """
         height, width = pixels.shape[:2]
-        shrink = min(1.0, _LONGEST_SIDE_PX / max(height, width))
-        small = images.resize(pixels, max(1, round(height * shrink)), max(1, round(width * shrink)))
+        small = images.within(pixels, _LONGEST_SIDE_PX)
         if min(small.shape[:2]) < _SMALLEST_FACE_PX:
             return []
         try:

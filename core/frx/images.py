@@ -175,6 +175,13 @@ def resize(pixels: Samples, height: int, width: int) -> Samples:
     return _resized(_resized(pixels, smaller, cv2.INTER_AREA), (height, width), cv2.INTER_CUBIC)
 
 
+def within(pixels: Samples, side_px: int) -> Samples:
+    """A picture shrunk, where it is larger, to a longest side of `side_px`."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, side_px / max(height, width))
+    return resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
 def resize_mask(mask: Picture, height: int, width: int) -> Picture:
     """Resize a mask to the nearest value, so that it stays 0 or 255."""
     # Plain INTER_NEAREST shifts the mask by up to half a source pixel.

@@ -24,7 +24,6 @@ from frx.build import Use, converter_for, run_time_data
 from frx.errors import DataError, FrxError, RecipeError
 from frx.precision import Precision
 from frx.strict import mistakes_in
-from frx.weights import SUFFIXES
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
@@ -100,7 +99,7 @@ class Restorer:
         precision: str = "auto",
         mask_threshold: float | None = None,
     ) -> Restorer:
-        """Read a run folder, the `model/` folder of one, or a file of weights (`frx.foreign`).
+        """Read a run folder, or the `model/` folder of one.
 
         `mask_threshold`, 0..1, is for networks that find the damage themselves (`frx.blind`).
 
@@ -108,27 +107,6 @@ class Restorer:
             DataError: there is no model, or it is damaged.
             RecipeError: a threshold is given, and the model finds no damage.
         """
-        if folder.is_file():
-            if folder.suffix.lower() not in SUFFIXES:
-                raise DataError(
-                    f"{folder} is no trained model: that is a run folder, the model/ folder of "
-                    f"one, or a file of weights ({', '.join(SUFFIXES)})"
-                )
-            from frx.foreign import open_foreign
-
-            opened = open_foreign(folder, device, precision)
-        else:
-            opened = cls._of_folder(folder, device, precision)
-        if mask_threshold is None:
-            return opened
-        if not opened.finds_damage:
-            raise RecipeError(
-                f"{opened.name} does not find the damage itself: leave --mask-threshold out"
-            )
-        return evolve(opened, mask_threshold=mask_threshold)
-
-    @classmethod
-    def _of_folder(cls, folder: Path, device: torch.device, precision: str) -> Restorer:
         inner = folder / "model"
         place = inner if inner.is_dir() else folder
         try:
@@ -154,7 +132,22 @@ class Restorer:
         chosen = Precision.choose(precision, device)
         size = about.get("size")
         size = size if isinstance(size, int) and size > 0 else None
-        return cls(chosen.place(module).eval(), chosen, about, size=size)
+        opened = cls(chosen.place(module).eval(), chosen, about, size=size)
+        return opened.with_threshold(mask_threshold)
+
+    def with_threshold(self, mask_threshold: float | None) -> Restorer:
+        """The same with another threshold for the damage that it finds; None keeps its own.
+
+        Raises:
+            RecipeError: it finds no damage.
+        """
+        if mask_threshold is None:
+            return self
+        if not self.finds_damage:
+            raise RecipeError(
+                f"{self.name} does not find the damage itself: leave --mask-threshold out"
+            )
+        return evolve(self, mask_threshold=mask_threshold)
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

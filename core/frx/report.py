@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jinja2 import Environment, PackageLoader
 from rich.table import Table
 
 from frx import files
+from frx.pages import embedded, template
 from frx.progress import duration, standard_output
 from frx.recipe import Recipe
 from frx.scoring.scores import REGIONS
@@ -122,7 +121,6 @@ def write(
     folder: Path, recipe: Recipe, record: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> None:
     """Write `report.html`: one file that needs no network, every text escaped."""
-    environment = Environment(loader=PackageLoader("frx", "."), autoescape=True)
     pictures = [
         {"name": name, "data": _embedded(folder / "samples" / f"{name}.png")}
         for name in summary["sets"]
@@ -139,7 +137,7 @@ def write(
         and (latest := _latest_picture(folder / hook.name, recipe))
     ]
     curves = folder / "curves.png"
-    text = environment.get_template("report.html").render(
+    text = template("frx", "report.html").render(
         recipe=recipe,
         record=record,
         trained=duration(record["seconds"]),
@@ -175,4 +173,4 @@ def _latest_picture(folder: Path, recipe: Recipe) -> Path | None:
 
 
 def _embedded(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+    return embedded(picture.read_bytes(), "png")

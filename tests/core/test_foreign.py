@@ -22,6 +22,7 @@ from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import DataError, RecipeError
 from frx.foreign import ForeignRestoration, open_foreign
 from frx.model_folder import Restorer
+from frx.restoring.model import open_model
 from frx.weights import SUFFIXES
 
 CPU = torch.device("cpu")
@@ -253,7 +254,7 @@ def test_every_suffix_of_weights_is_opened(suffix: str) -> None:
     path = Path("network").with_suffix(suffix)
     tensors = compact().state_dict()
     save_file(tensors, path) if suffix == ".safetensors" else torch.save(tensors, path)
-    assert Restorer.open(path, CPU).scale == 2
+    assert open_model(path, CPU).scale == 2
 
 
 # What cannot be opened ---------------------------------------------------------------------------

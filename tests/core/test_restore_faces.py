@@ -471,6 +471,35 @@ def test_options_that_do_not_fit(frx, model: Path, words: list[str], said: str) 
     assert not Path("out").exists()
 
 
+def test_restored_beside_their_originals_nothing_is_restored_twice(frx, model: Path) -> None:
+    for name in ("a.png", "old/b.jpg"):
+        images.write(f"photos/{name}", group(60))
+    words = ("restore", "photos", "-o", "photos", "--model", str(model), "--suffix", "_new")
+    for _ in range(2):
+        code, out, err = frx(*words, "--compare", "--keep-crops")
+        assert code == 0, err
+        assert "restored 2 into photos" in out
+    found = {path.relative_to("photos").as_posix() for path in Path("photos").rglob("*_new.*")}
+    assert {name for name in found if "/" not in name or name.startswith("old/")} == {
+        "a_new.png",
+        "old/b_new.jpg",
+    }
+
+
+def test_pictures_that_nobody_here_can_read_are_named(frx, model: Path) -> None:
+    images.write("photos/a.png", group(60))
+    Path("photos/._a.png").write_bytes(b"a system's note on it")
+    Path("photos/b.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(90))
+    Path("photos/c.psd").write_bytes(b"8BPS" + bytes(90))
+    Path("photos/notes.txt").write_text("of no picture")
+    code, out, err = frx("restore", "photos", "-o", "out", "--model", str(model))
+    assert code == 3
+    assert "restored 1 into out" in out
+    assert "2 could not be restored" in err
+    assert "photos/b.heic is a HEIC picture" in err
+    assert "photos/c.psd is no picture that frx reads" in err
+
+
 def test_what_lies_in_the_output_folder_is_no_input(frx, model: Path) -> None:
     images.write("a.png", group(60))
     for _ in range(2):

@@ -175,17 +175,17 @@ def command(
     """
     if sum((faces is not None, aligned, whole)) > 1:
         raise click.UsageError("--faces, --aligned and --whole exclude each other")
-    from frx.model_folder import Restorer
     from frx.precision import choose_device
     from frx.restoring import page
     from frx.restoring.finishing import Finishing
     from frx.restoring.jobs import Naming
     from frx.restoring.likeness import Likeness
+    from frx.restoring.model import open_model
     from frx.restoring.places import Aligned, Faces, Places, Sizes, Whole
     from frx.restoring.restore import Way, restore
 
     options = _set_options()
-    restorer = Restorer.open(model, choose_device(device), mask_threshold=mask_threshold)
+    restorer = open_model(model, choose_device(device), mask_threshold)
     in_part = mask is not None or restorer.finds_damage
     sizes = Sizes(restorer, in_part, face_size)
     found = Faces(sizes, faces or "all")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +18,7 @@ from frx.grids import to_pixels
 from frx.images import Picture, shown
 from frx.lifecycle import build_hooks, plugin_manager
 from frx.model_folder import Restorer
+from frx.pages import embedded
 from frx.recipe import Recipe, load
 from frx.scoring.scores import NamedMetric
 
@@ -170,11 +170,8 @@ def _scores(columns: Sequence[Column], name: str, row: int) -> tuple[str, ...]:
 
 def _embedded(picture: Picture) -> tuple[str, int]:
     """A picture as a data URI, and its width; shrunk where it is larger than `MAX_SIDE_PX`."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, MAX_SIDE_PX / max(height, width))
-    small = images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
-    data = base64.b64encode(encoding.png(small)).decode()
-    return f"data:image/png;base64,{data}", small.shape[1]
+    small = images.within(picture, MAX_SIDE_PX)
+    return embedded(encoding.png(small), "png"), small.shape[1]
 
 
 def _pictures(

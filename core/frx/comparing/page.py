@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from jinja2 import Environment, PackageLoader
 from rich.table import Table
 from rich.text import Text
 
-from frx import files, images
+from frx import files
 from frx.comparing.comparison import Column, Comparison
 from frx.comparing.significance import FEWEST_IMAGES
+from frx.pages import template
 from frx.progress import standard_output
 from frx.scoring.intervals import RESAMPLES
 
@@ -278,15 +278,8 @@ def _csv(lines: Iterable[Sequence[object]]) -> str:
 
 def page(comparison: Comparison, sections: Sequence[Section], missing: str | None) -> str:
     """The page: one file that needs no network, every text escaped."""
-    environment = Environment(
-        loader=PackageLoader("frx.comparing", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = images.shown
     columns = comparison.columns
-    return environment.get_template("page.html").render(
+    return template("frx.comparing", "page.html").render(
         title=_title(comparison),
         comparison=comparison,
         headings=[heading(column) for column in columns],

@@ -10,6 +10,7 @@ import torch
 from attrs import define, field, frozen
 
 from frx import files, images
+from frx.deep_colour import to_8_bits
 from frx.errors import DataError, FrxError
 from frx.images import Picture, shown
 from frx.model_folder import Restorer
@@ -17,12 +18,11 @@ from frx.photograph import Photograph
 from frx.restoring import tiles
 from frx.restoring.batches import Part
 from frx.restoring.crops import Crop, Pixels, Values, paste
-from frx.restoring.jobs import Job
+from frx.restoring.jobs import COMPARISONS, CROPS_AFTER, CROPS_BEFORE, Job
 from frx.restoring.likeness import Likeness
 from frx.restoring.places import Places
 from frx.restoring.record import FaceRecord, FileRecord
 
-CROPS_BEFORE, CROPS_AFTER, COMPARISONS = "cropped_faces", "restored_faces", "cmp"
 COMPARISON_PX, GAP_PX = 1600, 8
 # Levels by which the channels of a grey JPEG may differ, for its rounding.
 NO_COLOUR = 4
@@ -235,19 +235,12 @@ class Finishing:
                 if part.image is not None:
                     images.write(out / CROPS_AFTER / one, _eight_bits(part.image))
         if self.compare:
-            height, width = made.shape[:2]
-            factor = min(1.0, COMPARISON_PX / max(height, width))
-            size = (max(1, round(height * factor)), max(1, round(width * factor)))
             before, after = (
-                images.resize(_eight_bits(_unit(pixels)), *size) for pixels in (photo.pixels, made)
+                images.within(to_8_bits(pixels), COMPARISON_PX) for pixels in (photo.pixels, made)
             )
-            gap = np.full((size[0], GAP_PX, 3), 255, np.uint8)
+            gap = np.full((before.shape[0], GAP_PX, 3), 255, np.uint8)
             beside = np.concatenate([before, gap, after], axis=1)
             images.write(out / COMPARISONS / name.with_suffix(".jpg"), beside, quality=92)
-
-
-def _unit(pixels: Pixels) -> Values:
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
 def _eight_bits(picture: Values) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,11 @@ Format = Literal["keep", "png", "jpeg", "webp"]
 
 _SUFFIXES: Mapping[str | None, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _LOSSY = (".jpg", ".jpeg", ".webp", ".avif")
+# Photographs that frx does not read, taken in so that each is named instead of passed over.
+_UNREAD = (".heic", ".heif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+
+# What lies in the output folder beside the photographs.
+CROPS_BEFORE, CROPS_AFTER, COMPARISONS = "cropped_faces", "restored_faces", "cmp"
 
 
 @frozen
@@ -54,23 +59,26 @@ class Naming:
         return given.with_name(f"{given.stem}{self.suffix}{ending}")
 
 
-def collect(inputs: Sequence[Path], out: Path, naming: Naming) -> list[Job]:
+def collect(
+    inputs: Sequence[Path], out: Path, naming: Naming, made: Iterable[Path] = ()
+) -> list[Job]:
     """Files as they are, folders with every image in them, their sub-folders kept.
 
-    What lies in `out` is not taken for a photograph to restore.
+    What frx wrote is not taken for a photograph to restore: what lies in `out`, unless that is
+    where the photographs are; there, what lies in its folders of crops, and `made` before.
 
     Raises:
         DataError: an input does not exist, nothing is there to do, or two would have one name.
     """
+    own = out.resolve()
+    written = {path.resolve() for path in made}
     jobs: list[Job] = []
     for given in inputs:
         if given.is_dir():
-            jobs += [
-                Job(path, path.relative_to(given), naming(path.relative_to(given)))
-                for path in _images_in(given)
-                if not path.resolve().is_relative_to(out.resolve())
-                or given.resolve().is_relative_to(out.resolve())
-            ]
+            for path in _images_in(given, (*images.SUFFIXES, *_UNREAD)):
+                if not _is_own(path.resolve(), own, written, given.resolve()):
+                    name = path.relative_to(given)
+                    jobs.append(Job(path, name, naming(name)))
         elif given.exists():
             jobs.append(Job(given, Path(given.name), naming(Path(given.name))))
         else:
@@ -87,8 +95,22 @@ def collect(inputs: Sequence[Path], out: Path, naming: Naming) -> list[Job]:
     return jobs
 
 
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in images.SUFFIXES)
+def _is_own(path: Path, own: Path, written: set[Path], given: Path) -> bool:
+    """Whether frx wrote a file found in the folder `given`."""
+    if not path.is_relative_to(own):
+        return False
+    beside = path.relative_to(own).parts[0] in (CROPS_BEFORE, CROPS_AFTER, COMPARISONS)
+    return beside or path in written or not given.is_relative_to(own)
+
+
+def _images_in(folder: Path, suffixes: Iterable[str] = tuple(images.SUFFIXES)) -> list[Path]:
+    """What begins with a dot is some system's note on a picture, under the picture's suffix."""
+    known = frozenset(suffixes)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in known and not path.name.startswith(".")
+    )
 
 
 def find_masks(given: Path, jobs: Sequence[Job]) -> dict[Path, list[Path]]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 from attrs import frozen
-from jinja2 import Environment, PackageLoader
 
 from frx import files, images
 from frx.errors import FrxError
 from frx.images import Picture
+from frx.pages import embedded, template
 from frx.restoring.record import FaceRecord, FileRecord
 
 MAX_PICTURED = 60
@@ -81,15 +80,8 @@ def write(
     Raises:
         ResourceError: the disk is full or not writable.
     """
-    environment = Environment(
-        loader=PackageLoader("frx.restoring", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = images.shown
     restored = in_order_of_concern(records)
-    text = environment.get_template("page.html").render(
+    text = template("frx.restoring", "page.html").render(
         model=model,
         options=options,
         missing=missing,
@@ -153,19 +145,11 @@ def _pair(record: FileRecord) -> Pair | None:
     height, width = before.shape[:2]
     for side_px, quality in ATTEMPTS:
         # Of one quality always: else the page would compare JPEG with JPEG.
-        encoded = [_jpeg(_within(picture, side_px), quality) for picture in (before, after)]
+        encoded = [_jpeg(images.within(picture, side_px), quality) for picture in (before, after)]
         if sum(map(len, encoded)) <= MAX_PAIR_BYTES:
             break
-    first, second = (
-        "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for jpeg in encoded
-    )
+    first, second = (embedded(jpeg, "jpeg") for jpeg in encoded)
     return Pair(first, second, height, width)
-
-
-def _within(picture: Picture, side_px: int) -> Picture:
-    height, width = picture.shape[:2]
-    scale = min(1.0, side_px / max(height, width))
-    return images.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def _jpeg(picture: Picture, quality: int) -> bytes:

@@ -100,7 +100,7 @@ class Results:
             DataError: the file cannot be read.
             ResourceError: the disk is full or not writable.
         """
-        return cls(path, {record.source: record for record in _read(path)})
+        return cls(path, {record.source: record for record in read(path)})
 
     @property
     def records(self) -> list[FileRecord]:
@@ -162,7 +162,12 @@ def _line(record: FileRecord) -> bytes:
     return json.dumps(attrs.asdict(record), allow_nan=False).encode("ascii") + b"\n"
 
 
-def _read(path: Path) -> list[FileRecord]:
+def read(path: Path) -> list[FileRecord]:
+    """What earlier calls wrote, line by line; nothing if there is no such file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         lines = path.read_bytes().split(b"\n")
     except (FileNotFoundError, NotADirectoryError):

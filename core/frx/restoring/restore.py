@@ -21,7 +21,7 @@ from frx.restoring.batches import Batches
 from frx.restoring.finishing import Finishing, Photo
 from frx.restoring.jobs import Job, Naming, collect, find_masks
 from frx.restoring.places import Places
-from frx.restoring.record import FileRecord, Results, key_of
+from frx.restoring.record import FileRecord, Results, key_of, read
 
 RESULTS, LOCK = "results.jsonl", ".restore.lock"
 # Photographs of which some faces still wait for others to fill a batch with, in pixels.
@@ -86,7 +86,8 @@ def restore(
         Interrupted: a signal came; what is written stays.
     """
     check_fit(way, masks)
-    jobs = collect(inputs, out, way.naming)
+    made = [Path(record.output) for record in read(out / RESULTS) if record.output]
+    jobs = collect(inputs, out, way.naming, made)
     masks_of = {} if masks is None else find_masks(masks, jobs)
     if way.places.rest:
         _tell_memory(jobs, way.finishing)
