@@ -87,7 +87,10 @@ def _shrunk(pixels: Samples, matrix: Matrix, scale: float) -> tuple[Samples, Mat
 def _warped(
     pixels: Samples, matrix: Matrix, size: tuple[int, int], interpolation: int, border: int
 ) -> Samples:
-    # OpenCV counts the pixels of a picture in 16 bits, and refuses longer sides.
+    if pixels.shape[:2] == size and np.array_equal(matrix, np.eye(2, 3)):
+        return pixels.copy()
+    if min(pixels.shape[:2]) == 1:
+        border = cv2.BORDER_REPLICATE  # OpenCV would mirror a single row for ever
     warped: Samples = cv2.warpAffine(  # type: ignore[assignment]
         pixels, matrix, size[::-1], flags=interpolation, borderMode=border
     )

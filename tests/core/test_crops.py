@@ -172,3 +172,12 @@ def test_magnifying_keeps_the_outer_edges() -> None:
     matrix = magnified(np.eye(2, 3), 4)
     assert scale_of(matrix) == pytest.approx(4)
     np.testing.assert_allclose(matrix @ [-0.5, -0.5, 1], [-0.5, -0.5])
+
+
+@pytest.mark.parametrize("factor", [1, 2.5, 64])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3)])
+def test_pictures_of_a_pixel_or_a_row(size: tuple[int, int], factor: float) -> None:
+    pixels = np.full((*size, 3), 100, np.uint8)
+    crop = Crop.of_whole(*size, factor)
+    made, _ = paste(pixels, [crop], [1 - crop.cut(pixels)])
+    np.testing.assert_array_equal(made, 255 - pixels)

@@ -286,6 +286,9 @@ def test_pictures_that_are_faces_already(restore: Restore) -> None:
         images.read_rgb("out/face.png"), 255 - images.read_rgb("face.png")
     )
     assert images.read_rgb("out/small.png").shape == (32, 32, 3)
+    images.write("strip.png", np.zeros((3, 900, 3), np.uint8))
+    done = restore([Path("strip.png")], Path("y"), network, places=Aligned(Sizes(network, False)))
+    assert "strip.png: 900×3, which no face fills" in done.failed[Path("strip.png")]
     fixed = restorer(Inverts(), fixed_size=True)
     done = restore(inputs, Path("x"), fixed, places=Aligned(Sizes(fixed, False)))
     assert list(done.failed) == [Path("wide.png")]

@@ -19,6 +19,8 @@ from frx.restoring.crops import Crop
 USUAL_PX = 512
 # Larger than this no face is made unless asked for: memory and time grow with the area.
 LARGEST_PX = 1024
+# A picture that is a face is at most so many times as long as it is wide.
+LONGEST = 3
 
 
 @frozen
@@ -95,6 +97,11 @@ class Aligned:
             raise DataError(
                 f"{shown(photograph.path)}: {width}×{height}, but this network sees squares; "
                 "leave --aligned out, or cut the face out with `frx align`"
+            )
+        if max(height, width) > LONGEST * min(height, width):
+            raise DataError(
+                f"{shown(photograph.path)}: {width}×{height}, which no face fills; leave --aligned "
+                "out, or cut the face out with `frx align`"
             )
         side, learned = min(height, width), sizes.restorer.size or 1
         free = not (sizes.in_part or sizes.restorer.fixed_size or sizes.chosen)
