@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from frx import degraded_note
+from frx import degraded_note, files
 from frx.damage import damage
 from frx.data import split
 from frx.datasets.folder import Folder
@@ -26,7 +26,7 @@ from frx.progress import Progress, say
 from frx.randomness import generator
 from frx.recipe import Recipe
 from frx.specs import Degradation
-from frx.triples import Triples, holds_triples, sweep
+from frx.triples import Triples, holds_triples
 
 Chain = Sequence[Degradation]
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def degrade(source: Path, out: Path, recipe: Recipe, *, by_splits: bool = False)
     with locked(out, LOCK), listening(interruption):
         note = Note(out / degraded_note.NAME, folder, recipe, names, triples.splits)
         note.begin()
-        sweep(out)
+        files.sweep(out)
         missing = triples.missing(with_masks=bool(note.has_masks))
         before = len(names) - len(missing)
         if before and missing:

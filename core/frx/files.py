@@ -57,6 +57,14 @@ def write_with(path: Path, fill: Callable[[Path], object], *, durable: bool = Tr
             _sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(PARTIAL):
+                Path(place, name).unlink(missing_ok=True)
+
+
 @contextmanager
 def failing_clearly(path: Path) -> Iterator[None]:
     """Turn what the operating system says into one sentence about `path`."""

@@ -120,11 +120,3 @@ def holds_triples(folder: Path) -> Path | None:
         if place.is_dir() and any(place.iterdir()):
             return place
     return None
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed process left half written."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if name.startswith(files.PARTIAL):
-                Path(place, name).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from frx import images
+from frx import files, images
 from frx.errors import DataError, FrxError, RecipeError
 from frx.images import Picture, shown
 from frx.interruption import Interrupted, Interruption, listening
@@ -98,6 +98,7 @@ def restore(
         listening(interruption),
         Progress("restoring", len(jobs), unit="photographs") as progress,
     ):
+        files.sweep(out)
         work = _Work(way, out, masks, masks_of, settings, results, progress.advance)
         for job in jobs:
             work.begin(job)
