@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from frx.download import sha256_of
 from frx.errors import DataError
-from frx.weights import fill, load_tensors, locate
+from frx.tensor_file import load_tensors
+from frx.weights import fill, locate
 
 Backbone = Literal["inception_resnet_v1", "edgeface_xs", "edgeface_xxs"]
 Box = tuple[float, float, float, float]

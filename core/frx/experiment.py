@@ -25,7 +25,7 @@ from frx.hooks.log import Log
 from frx.hooks.progress_bar import ProgressBar
 from frx.hooks.watch import Watch
 from frx.interruption import Interruption, listening
-from frx.lifecycle import build_hooks, plugin_manager
+from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
 from frx.locking import locked
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer, export
@@ -86,7 +86,7 @@ def open_run(
         Checkpoints(folder / "checkpoints"), interruption or Interruption()
     )
     manager = plugin_manager(hooks)
-    sets = open_sets(recipe, lambda spec: manager.hook.frx_make_dataset(spec=spec))
+    sets = open_sets(recipe, dataset_maker(manager))
     # A thread too many makes training up to twice as slow, so a loading worker takes one away.
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - recipe.data.workers))
     torch.backends.cudnn.deterministic = True

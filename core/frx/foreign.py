@@ -18,7 +18,7 @@ from frx.errors import DataError, RecipeError, ResourceError
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer
 from frx.precision import Precision
-from frx.weights import load_tensors
+from frx.tensor_file import load_tensors
 
 # Height and width of the aligned faces that those of the purpose "FaceSR" learned on.
 FACE_SIZE_PX = 512

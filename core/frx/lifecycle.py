@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -41,6 +41,11 @@ def build_hooks(uses: Iterable[Use]) -> dict[str, Any]:
         number = sum(name.partition("-")[0] == use.name for name in hooks) + 1
         hooks[use.name if number == 1 else f"{use.name}-{number}"] = use.build()
     return hooks
+
+
+def dataset_maker(manager: pluggy.PluginManager) -> Callable[[Use], Dataset]:
+    """What opens a recipe's data sets: the first of those who take part that answers."""
+    return lambda spec: manager.hook.frx_make_dataset(spec=spec)
 
 
 def plugin_manager(hooks: dict[str, Any]) -> pluggy.PluginManager:

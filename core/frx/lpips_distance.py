@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from frx.download import sha256_of
 from frx.errors import DataError
-from frx.weights import KNOWN, fill, load_tensors, locate
+from frx.tensor_file import load_tensors
+from frx.weights import KNOWN, fill, locate
 
 Network = Literal["alex", "vgg", "squeeze"]
 

@@ -20,7 +20,6 @@ import attrs
 from frx import files
 from frx.download import Progress, download, sha256_of
 from frx.errors import BusyError, DataError, FrxError, ResourceError
-from frx.tensor_file import load_tensors as load_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -176,6 +176,7 @@ def test_memory_that_runs_out_halves_the_batch(restore: Restore, faces: Any) -> 
     ("made", "reason"),
     [
         (lambda x: x[:, :, 1:].view(7), "the network failed: shape"),
+        (lambda x: {}["of nothing"], "the network failed: 'of nothing'"),
         (lambda x: x * torch.nan, "the network gave values that are no numbers"),
     ],
 )
@@ -353,6 +354,15 @@ def test_crops_and_comparisons(restore: Restore, faces: Any) -> None:
     beside = images.read_rgb("out/cmp/old/a.jpg")
     assert beside.shape == (height, 2 * width + 8, 3)
     assert np.abs(beside[:, -width:].astype(int) - images.read_rgb("out/old/a.png")).mean() < 6
+
+
+def test_the_networks_that_judge_likeness_are_offered_in_their_order() -> None:
+    from frx.commands.restore import IDENTITY_NETWORKS
+    from frx.embedding import Backbone
+    from frx.restoring.likeness import NETWORKS
+
+    assert IDENTITY_NETWORKS == NETWORKS
+    assert set(NETWORKS) == set(get_args(Backbone))
 
 
 # As a user meets it ------------------------------------------------------------------------------

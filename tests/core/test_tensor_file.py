@@ -24,7 +24,8 @@ from torch import Tensor
 from frx import images
 from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import DataError
-from frx.weights import SUFFIXES, load_tensors
+from frx.tensor_file import load_tensors
+from frx.weights import SUFFIXES
 
 WEIGHTS = {f"{layer}.weight": torch.full((8, 8), float(layer)) for layer in range(4)}
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from frx import download, weights
 from frx.commands.fetch import command
 from frx.errors import DataError, FrxError, ResourceError
+from frx.tensor_file import load_tensors
 
 CONTENT = bytes(range(256)) * 10_000  # 2.56 MB: three pieces
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -400,7 +401,7 @@ class TestLoadTensors:
     @pytest.mark.parametrize("wrap", [None, "state_dict", "net_state_dict", "params", "params_ema"])
     def test_unwraps(self, tmp_path: Path, wrap: str | None) -> None:
         torch.save({wrap: self.tensors, "epoch": 3} if wrap else self.tensors, tmp_path / "w.pt")
-        loaded = weights.load_tensors(tmp_path / "w.pt")
+        loaded = load_tensors(tmp_path / "w.pt")
         assert list(loaded) == ["a.weight", "a.bias"]
         assert torch.equal(loaded["a.weight"], self.tensors["a.weight"])
 
@@ -408,15 +409,15 @@ class TestLoadTensors:
         torch.save(
             {"params": {"a": torch.zeros(1)}, "params_ema": {"a": torch.ones(1)}}, tmp_path / "w"
         )
-        assert weights.load_tensors(tmp_path / "w")["a"].item() == 1
+        assert load_tensors(tmp_path / "w")["a"].item() == 1
 
     def test_takes_off_the_prefix_of_data_parallel(self, tmp_path: Path) -> None:
         torch.save({f"module.{k}": v for k, v in self.tensors.items()}, tmp_path / "w.pth")
-        assert list(weights.load_tensors(tmp_path / "w.pth")) == ["a.weight", "a.bias"]
+        assert list(load_tensors(tmp_path / "w.pth")) == ["a.weight", "a.bias"]
 
     def test_reads_safetensors(self, tmp_path: Path) -> None:
         save_file(self.tensors, tmp_path / "w.safetensors")
-        loaded = weights.load_tensors(tmp_path / "w.safetensors")
+        loaded = load_tensors(tmp_path / "w.safetensors")
         assert torch.equal(loaded["a.bias"], self.tensors["a.bias"])
 
     @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
@@ -427,7 +428,7 @@ class TestLoadTensors:
         whole = path.read_bytes()
         path.write_bytes(whole[: int(len(whole) * kept) if kept == 0.5 else int(kept)])
         with pytest.raises(DataError) as raised:
-            weights.load_tensors(path)
+            load_tensors(path)
         assert str(raised.value).startswith(f"cannot read the weights in {path}: ")
         assert len(str(raised.value)) > len(f"cannot read the weights in {path}: ") + 5
         assert "\n" not in str(raised.value)
@@ -440,7 +441,7 @@ class TestLoadTensors:
         else:
             path.write_bytes(pickle.dumps({"a": Evil(canary)}))
         with pytest.raises(DataError, match=r"asks for .*tensors only") as raised:
-            weights.load_tensors(path)
+            load_tensors(path)
         assert not canary.exists()
         assert "weights_only" not in str(raised.value)
 
@@ -448,11 +449,11 @@ class TestLoadTensors:
     def test_refuses_what_is_no_weights_file(self, tmp_path: Path, content: object) -> None:
         torch.save(content, tmp_path / "w.pt")
         with pytest.raises(DataError, match="holds no named tensors"):
-            weights.load_tensors(tmp_path / "w.pt")
+            load_tensors(tmp_path / "w.pt")
 
     def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="No such file"):
-            weights.load_tensors(tmp_path / "none.pt")
+            load_tensors(tmp_path / "none.pt")
 
 
 class TestTable:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from frx.errors import DataError
-from frx.weights import load_tensors
+from frx.tensor_file import load_tensors
 from frx_losses.lpips import LPIPS as Loss
 from frx_metrics.lpips import LPIPS as Metric
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from frx.errors import DataError, RecipeError
 from frx.recipe import load
-from frx.weights import load_tensors
+from frx.tensor_file import load_tensors
 from frx_losses.perceptual import DEVIATION, LAYERS, MEAN, Perceptual
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from frx import weights
 from frx.errors import DataError, RecipeError
 from frx.recipe import load
-from frx.weights import load_tensors
+from frx.tensor_file import load_tensors
 from frx_metrics.fid import FID
 from frx_metrics.kid import KID
 

@@ -17,7 +17,7 @@ from frx import weights
 from frx.errors import DataError, RecipeError
 from frx.lpips_distance import Network
 from frx.recipe import load
-from frx.weights import load_tensors
+from frx.tensor_file import load_tensors
 from frx_metrics.lpips import LPIPS
 
 NETWORKS: dict[Network, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}

@@ -35,6 +35,7 @@ Examples:
   frx restore photos/ -o restored/ --model GFPGANv1.4.pth
 """
 
+# Those of frx.restoring.likeness, which imports torch; a test holds them against each other.
 IDENTITY_NETWORKS = ("edgeface_xs", "edgeface_xxs", "inception_resnet_v1")
 
 

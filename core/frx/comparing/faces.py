@@ -16,7 +16,7 @@ from frx.data import Batch, Samples, batches, open_sets
 from frx.errors import DataError
 from frx.grids import to_pixels
 from frx.images import Picture, shown
-from frx.lifecycle import build_hooks, plugin_manager
+from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
 from frx.model_folder import Restorer
 from frx.pages import embedded
 from frx.recipe import Recipe, load
@@ -198,8 +198,7 @@ def _damaged(
     if not comparison.recipe.exists():
         raise DataError(f"{shown(first)} holds scores, but no run that could restore anything")
     recipe = load(comparison.recipe)
-    manager = plugin_manager(build_hooks(recipe.hooks))
-    sets = open_sets(recipe, lambda use: manager.hook.frx_make_dataset(spec=use))
+    sets = open_sets(recipe, dataset_maker(plugin_manager(build_hooks(recipe.hooks))))
     if comparison.set not in sets:
         raise DataError(f"{shown(comparison.recipe)} has no set {comparison.set!r}")
     subset = evolve(sets[comparison.set], on_bad="error", workers=0)

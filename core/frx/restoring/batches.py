@@ -11,6 +11,7 @@ from attrs import define, field
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frx.data import to_device
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer
 from frx.restoring.crops import Crop, Values
@@ -34,6 +35,13 @@ class Part:
     found: Values | None = None
     failure: str | None = None
     seconds: float = 0.0  # its share of the time that the network took
+
+    def take(self, image: Values, found: Values | None) -> None:
+        """Keep what the network made of it, and [h, w, 1] of what it found."""
+        if np.isfinite(image).all():
+            self.image, self.found = image, None if found is None else found[..., 0]
+        else:
+            self.failure = "the network gave values that are no numbers"
 
     @property
     def is_done(self) -> bool:
@@ -66,30 +74,15 @@ class Batches:
     def _run(self, parts: Sequence[Part]) -> None:
         started = time.monotonic()
         try:
-            outputs = self.restorer(self._batch(parts))
-            pictures = _pictures(outputs.get("generated", outputs["image"]))
-            found = _pictures(outputs["found"]) if "found" in outputs else None
-        except (RuntimeError, ValueError, MemoryError) as error:
-            height, width = parts[0].given.shape[:2]
-            failure = f"the network failed: {str(error).strip().partition(chr(10))[0]}"
-            if is_out_of_memory(error):
-                failure = (
-                    f"out of memory at {width}×{height}; try a smaller --face-size, "
-                    "or another --device"
-                )
+            take(parts, self.restorer(batch_of(parts, self.restorer.precision.device)))
+        except Exception as error:  # someone's network may raise anything
             if not is_out_of_memory(error) or len(parts) == 1:
                 for part in parts:
-                    part.failure = failure
+                    part.failure = _why(error, part)
                 return
         else:
-            took = (time.monotonic() - started) / len(parts)
-            for number, part in enumerate(parts):
-                part.seconds = took
-                if np.isfinite(pictures[number]).all():
-                    part.image = pictures[number]
-                    part.found = None if found is None else found[number][..., 0]
-                else:
-                    part.failure = "the network gave values that are no numbers"
+            for part in parts:
+                part.seconds = (time.monotonic() - started) / len(parts)
             return
         # Outside of `except`, whose traceback would hold what filled the memory.
         if self.restorer.precision.device.type == "cuda":
@@ -98,15 +91,35 @@ class Batches:
         self._run(parts[:half])
         self._run(parts[half:])
 
-    def _batch(self, parts: Sequence[Part]) -> Mapping[str, Tensor]:
-        device = self.restorer.precision.device
-        given = torch.from_numpy(np.stack([part.given for part in parts]))
-        batch = {"degraded": given.to(device).permute(0, 3, 1, 2)}
-        masks = [part.mask for part in parts if part.mask is not None]
-        if masks:
-            marked = torch.from_numpy(np.stack(masks)).to(device)
-            batch["mask"] = marked.unsqueeze(1).float() / 255
-        return batch
+
+def batch_of(parts: Sequence[Part], device: torch.device) -> dict[str, Tensor]:
+    """Parts of one size as a network takes them."""
+    given = torch.from_numpy(np.stack([part.given for part in parts]))
+    batch = {"degraded": given.to(device).permute(0, 3, 1, 2)}
+    masks = [part.mask for part in parts if part.mask is not None]
+    if masks:
+        batch["mask"] = to_device(torch.from_numpy(np.stack(masks)), device)
+    return batch
+
+
+def take(parts: Sequence[Part], outputs: Mapping[str, Tensor]) -> None:
+    """Give each part what a network made of it: its whole answer, also where that is put in."""
+    pictures = _pictures(outputs.get("generated", outputs["image"]))
+    found = _pictures(outputs["found"]) if "found" in outputs else None
+    for number, part in enumerate(parts):
+        part.take(pictures[number], None if found is None else found[number])
+
+
+def failed(error: Exception) -> str:
+    """What to say of a network that raised something."""
+    return f"the network failed: {str(error).strip().partition(chr(10))[0]}"
+
+
+def _why(error: Exception, part: Part) -> str:
+    if not is_out_of_memory(error):
+        return failed(error)
+    height, width = part.given.shape[:2]
+    return f"out of memory at {width}×{height}; try a smaller --face-size, or another --device"
 
 
 def _pictures(tensor: Tensor) -> Values:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from attrs import define, field, frozen
 
 from frx import files, images
@@ -16,7 +15,7 @@ from frx.images import Picture, shown
 from frx.model_folder import Restorer
 from frx.photograph import Photograph
 from frx.restoring import tiles
-from frx.restoring.batches import Part
+from frx.restoring.batches import Part, batch_of, failed, take
 from frx.restoring.crops import Crop, Pixels, Values, paste
 from frx.restoring.jobs import COMPARISONS, CROPS_AFTER, CROPS_BEFORE, Job
 from frx.restoring.likeness import Likeness
@@ -40,12 +39,8 @@ class Photo:
     parts: list[Part]
     rest: bool
     seconds: float
-    pixels: Pixels = field(init=False)
+    pixels: Pixels  # at the depth of its file
     is_gray: bool = field(init=False)
-
-    @pixels.default
-    def _(self) -> Pixels:
-        return _full(self.photograph)
 
     @is_gray.default
     def _(self) -> bool:
@@ -59,12 +54,14 @@ class Photo:
     ) -> Photo:
         """Find where in a photograph to work, and cut that out."""
         started = time.monotonic()
-        pixels = _full(photograph)
+        deep = photograph.deep
+        pixels = np.ascontiguousarray(photograph.pixels) if deep is None else deep
         parts = [
             Part(crop, crop.cut(pixels), None if mask is None else crop.cut_mask(mask))
             for crop in places(photograph, mask)
         ]
-        return cls(job, key, photograph, mask, parts, places.rest, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return cls(job, key, photograph, mask, parts, places.rest, seconds, pixels)
 
     @property
     def is_ready(self) -> bool:
@@ -72,19 +69,12 @@ class Photo:
         return all(part.is_done for part in self.parts)
 
 
-def _full(photograph: Photograph) -> Pixels:
-    """Its pixels at the depth of its file."""
-    if photograph.deep is not None:
-        return np.ascontiguousarray(photograph.deep)
-    return np.ascontiguousarray(photograph.pixels)
-
-
 @frozen(eq=False, kw_only=True)
 class Finishing:
     """Puts back what a network made of a photograph, writes it and what goes with it.
 
     `strength` 0..1 is how far to go from the photograph to what the network made of it. `quality`
-    None keeps that of the file. `masks` is a folder for the masks of what a network finds damaged.
+    None keeps that of the file. `found_masks` is a folder for the masks of what a network finds.
     """
 
     restorer: Restorer
@@ -163,31 +153,25 @@ class Finishing:
         """Send the whole picture through, and replace what `mask` or the network says."""
         height, width = pixels.shape[:2]
         whole = Crop.of_whole(height, width, 1)
-        device = self.restorer.precision.device
-        batch = {"degraded": torch.from_numpy(whole.cut(pixels)).to(device).permute(2, 0, 1)[None]}
-        if mask is not None:
-            batch["mask"] = torch.from_numpy(mask).to(device)[None, None].float() / 255
+        part = Part(whole, whole.cut(pixels), mask)
+        name = shown(photo.job.source)
+        batch = batch_of([part], self.restorer.precision.device)
         try:
-            outputs = tiles.through(
-                self.restorer, batch, tile_px=self.tile_px, name=shown(photo.job.source)
-            )
+            outputs = tiles.through(self.restorer, batch, tile_px=self.tile_px, name=name)
         except FrxError:
             raise
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise DataError(f"{shown(photo.job.source)}: the network failed: {reason}") from error
-        image = outputs.get("generated", outputs["image"])[0].permute(1, 2, 0).cpu().numpy()
-        if not np.isfinite(image).all():
-            raise DataError(
-                f"{shown(photo.job.source)}: the network gave values that are no numbers"
-            )
-        found = outputs.get("found") if mask is None else None
+        except Exception as error:  # someone's network may raise anything
+            raise DataError(f"{name}: {failed(error)}") from error
+        take([part], outputs)
+        if part.image is None:
+            raise DataError(f"{name}: {part.failure}")
+        found = part.found if mask is None else None
         return paste(
             pixels,
             [whole],
-            [self._toned(photo, images.resize(image, height, width))],
+            [self._toned(photo, images.resize(part.image, height, width))],
             mask=mask,
-            found=None if found is None else [found[0, 0].float().cpu().numpy()],
+            found=None if found is None else [found],
             strength=self.strength,
         )
 

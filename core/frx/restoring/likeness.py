@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from frx.weights import locate
 SIDE_PX = 224
 THRESHOLD = 0.5
 AT_ONCE = 16
-FIRST: Backbone = "edgeface_xs"
+# In the order in which they are looked for.
+NETWORKS: tuple[Backbone, ...] = ("edgeface_xs", "edgeface_xxs", "inception_resnet_v1")
 
 
 @frozen(eq=False)
@@ -47,8 +47,8 @@ class Likeness:
         Raises:
             DataError: the weights asked for are missing or damaged.
         """
-        here = [name for name in (FIRST, *get_args(Backbone)) if _is_here(name)]
-        chosen: Backbone | None = network or (FIRST if weights else next(iter(here), None))
+        here = (name for name in NETWORKS if _is_here(name))
+        chosen = network or (NETWORKS[0] if weights else next(here, None))
         if chosen is None:
             return (
                 "Likeness was not measured, as no weights for it are here: "
@@ -80,7 +80,7 @@ def _view(crop: Crop) -> Crop:
     return Crop(ffhq_matrix(crop.face.points, size=SIDE_PX), SIDE_PX, SIDE_PX, crop.face)
 
 
-def _is_here(network: str) -> bool:
+def _is_here(network: Backbone) -> bool:
     try:
         locate(network)
     except DataError:

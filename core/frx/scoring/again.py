@@ -15,7 +15,7 @@ from frx import files, images
 from frx.data import Batch, Samples, Subset, open_sets, open_whole
 from frx.errors import RecipeError
 from frx.grids import to_pixels
-from frx.lifecycle import build_hooks, plugin_manager
+from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
 from frx.model_folder import Restorer
 from frx.recipe import Data, Recipe
 from frx.registry import nearest
@@ -45,11 +45,7 @@ def score_run(
         DataError: the run has no model yet.
     """
     restorer = Restorer.open(run, device, recipe.precision, mask_threshold)
-    manager = plugin_manager(build_hooks(recipe.hooks))
-
-    def make(spec: Any) -> Any:
-        return manager.hook.frx_make_dataset(spec=spec)
-
+    make = dataset_maker(plugin_manager(build_hooks(recipe.hooks)))
     sets: dict[str, Subset] = {}
     if splits or not others:
         sets = open_sets(recipe, make)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frx.errors import DataError
-from frx.weights import KNOWN, fill, load_tensors, locate
+from frx.tensor_file import load_tensors
+from frx.weights import KNOWN, fill, locate
 
 # ImageNet's mean and deviation, which torchvision's and nearly all of timm's networks expect.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from frx.download import sha256_of
 from frx.errors import DataError, RecipeError
-from frx.weights import KNOWN, load_tensors, locate
+from frx.tensor_file import load_tensors
+from frx.weights import KNOWN, locate
 
 Features = Literal[64, 192, 768, 2048]
 
