@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from frx import files
+from frx import files, hub
 from frx.download import Progress, download, sha256_of
 from frx.errors import BusyError, DataError, FrxError, ResourceError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+TIMM = "timm/"  # with which the names of timm's trained networks begin
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 LOCK_WAIT_S = 600.0
 
@@ -168,15 +168,16 @@ def locate(name_or_path: str | Path) -> Path:
     """The file that a known name, a path or the name of a fetched file stands for.
 
     A file in the cache is compared with its published hash, or with the one it had when it was
-    first fetched; a path of the user's own is taken as it is.
+    first fetched; a path of the user's own is taken as it is. Known is every trained network of
+    timm, too, as "timm/resnet18.a1_in1k".
     """
     name = str(name_or_path)
     known = _known(name)
     if name not in KNOWN and (own := Path(name).expanduser()).is_file():
         return own
-    path = weights_folder() / (known.file if known else name)
+    path = _of_timm(name) or weights_folder() / (known.file if known else name)
     if path.is_file() and (known or path.parent == weights_folder()):
-        expected = (known.sha256 if known else None) or _note(path).get("trusted")
+        expected = (known.sha256 if known else None) or note_of(path).get("trusted")
         if expected and not (got := _hash_once(path)).startswith(expected):
             raise DataError(
                 f"{path} is damaged or another file: its SHA-256 is {got}, expected {expected}; "
@@ -188,6 +189,11 @@ def locate(name_or_path: str | Path) -> Path:
         raise DataError(
             f"the weights {known.file} are not in {weights_folder()}; run `frx fetch {known.name}` "
             f"({size}{known.licence}), or put the file there yourself"
+        )
+    if name.startswith(TIMM):
+        raise DataError(
+            f"the trained weights of {name.removeprefix(TIMM)} are not in {weights_folder()}; run "
+            f'`frx fetch {name}`, or name a file of your own as weights = "…"'
         )
     raise DataError(
         f"there is no weights file {name}, neither at that path nor in {weights_folder()}; "
@@ -239,11 +245,19 @@ def fetch(
     """Download a known file, or `url` under a name of the user's own, into the cache.
 
     The file gets its name only after its SHA-256 agreed with the published or given one. Where
-    there is neither, the hash it came with is noted and asked for from then on.
+    there is neither, the hash it came with is noted and asked for from then on. For a name such as
+    "timm/resnet18.a1_in1k" the hub is asked what the hash is.
     """
-    known = _known(name)
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256 := sha256.lower()):
         raise DataError(f"--sha256 {sha256}: a SHA-256 has 64 hexadecimal digits")
+    known = _known(name)
+    if known is None and name.startswith(TIMM):
+        from frx import timm_weights
+
+        try:
+            known = timm_weights.known_file(name, url)
+        except FrxError as error:
+            raise type(error)(f"{name} was not fetched: {error}") from error
     if known is None:
         if not re.fullmatch(r"\w[\w.+-]*", name) or not name.endswith(SUFFIXES):
             raise DataError(
@@ -285,21 +299,29 @@ def _fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_WAIT_S):
             if path.is_file():
-                got, wanted = _hash_once(path), expected or _note(path).get("trusted")
+                got, wanted = _hash_once(path), expected or note_of(path).get("trusted")
                 if wanted is not None and got.startswith(wanted):
                     return Fetched(path=path, sha256=got, compared_with=compared, new=False)
-            if os.environ.get("FRX_OFFLINE", "") not in ("", "0"):
-                raise ResourceError("FRX_OFFLINE is set, so frx does not touch the network")
+            hub.refuse_offline()
             part = path.with_name(f"{path.name}.part")
             size = known.bytes if known else None
             got = download(url, part, sha256=expected, size=size, progress=progress)
             part.replace(path)
-            _write_note(path, got, trusted=got, url=url)
+            _write_note(path, got, trusted=got, url=url, compared_with=compared)
             return Fetched(path=path, sha256=got, compared_with=compared, new=True)
     except Timeout as error:
         raise BusyError(f"another process has been fetching {path.name} for long") from error
     except OSError as error:
         raise ResourceError(f"cannot write in {path.parent}: {error.strerror or error}") from error
+
+
+def _of_timm(name: str) -> Path | None:
+    """The place of a trained network of timm, where the name is one's."""
+    if not name.startswith(TIMM):
+        return None
+    from frx import timm_weights
+
+    return timm_weights.place(name)
 
 
 def _known(name: str) -> KnownFile | None:
@@ -309,15 +331,17 @@ def _known(name: str) -> KnownFile | None:
 
 def _hash_once(path: Path) -> str:
     """The file's SHA-256, taken from its note while size and time of change are the noted ones."""
-    stat, note = path.stat(), _note(path)
+    stat, note = path.stat(), note_of(path)
     if (note.get("bytes"), note.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
         return str(note.get("sha256"))
     got = sha256_of(path)
-    _write_note(path, got, **{key: note[key] for key in ("trusted", "url") if key in note})
+    kept = ("trusted", "url", "compared_with")
+    _write_note(path, got, **{key: note[key] for key in kept if key in note})
     return got
 
 
-def _note(path: Path) -> dict[str, Any]:
+def note_of(path: Path) -> dict[str, Any]:
+    """What was noted of a file in the cache when it was fetched or first used."""
     try:
         note = json.loads(_note_path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -44,6 +44,8 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("model", "hifacegan"): {"width": 4},
     ("model", "inpaint_unet"): {"width": 8},
     ("model", "pix2pix_unet"): {"levels": 3, "width": 8},
+    ("model", "timm_unet"): {"encoder": "resnet10t", "width": 4},
+    ("optimizer", "timm"): {"name": "adan"},
     ("schedule", "constant_then_linear"): {"decay_epochs": 3},
     ("schedule", "step"): {"every_epochs": 2},
     ("trainer", "adversarial"): {"discriminator": "small_patchgan", "game": "vanilla", "r1": 0.1},
