@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from frx.blind import composited
 from frx.data import Batch, batches
-from frx.experiment import open_run
+from frx.experiment import load_pretrained, open_run
 from frx.progress import standard_output
 from frx.recipe import Recipe
 from frx.run import Run
@@ -31,6 +31,7 @@ def check(recipe: Recipe, device: torch.device) -> None:
     console = standard_output()
     with tempfile.TemporaryDirectory() as nowhere:
         run = open_run(recipe, Path(nowhere), device)
+        load_pretrained(run.model)
         console.print(_data_table(run))
         modules: dict[str, nn.Module] = {}
         stages = _stage_table()
@@ -101,7 +102,7 @@ def _stage_row(run: Run) -> tuple[str, ...]:
     stage = run.stage
     named = {"": stage.optimizer, **stage.optimizers}
     optimizers = [
-        f"{name}: {use.name}, lr {use.setting('lr')}".removeprefix(": ")
+        f"{name}: {use.setting('name') or use.name}, lr {use.setting('lr')}".removeprefix(": ")
         for name, use in named.items()
     ]
     return (

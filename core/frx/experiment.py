@@ -39,6 +39,7 @@ from frx.scoring.classical import NamedBaseline
 from frx.scoring.rehearsal import rehearse
 from frx.scoring.scores import NamedMetric
 from frx.terms import Terms
+from frx.tracking import Tracker
 
 RECIPE, RECORD = "recipe.toml", "run.json"
 
@@ -109,6 +110,16 @@ def open_run(
     scored = {name: current.samples(name) for name in sets if name != "train"}
     rehearse(scored, current.metrics, NamedBaseline.build(recipe.baselines), device)
     return current
+
+
+def load_pretrained(model: Any) -> None:
+    """Let a network that begins with weights from a file load them.
+
+    Raises:
+        DataError: there is no such file, or it is of another network.
+    """
+    if hasattr(model, "load_pretrained"):
+        model.load_pretrained()
 
 
 def _set_aside(folder: Path) -> None:
@@ -184,6 +195,8 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         done = position.stop or position.epoch == stage.epochs
         where = "after its end" if done else f"epoch {position.epoch + 1}/{stage.epochs}"
         say(f"{run.folder}: goes on in stage {stage.name}, {where}, step {run.step}")
+    else:
+        load_pretrained(run.model)
     record = {"seconds": record.get("seconds", 0.0), "finished": False, **now}
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
     return record
@@ -242,7 +255,8 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
     summary = evaluate.write(run.folder, scores, run.metrics, baselines)
     record["finished"] = True
     record["bad_images"] = run.bad_images
-    record["warnings"] = run.warnings
+    lost = [hook.lost for hook in run.hooks.values() if isinstance(hook, Tracker) and hook.lost]
+    record["warnings"] = run.warnings + lost
     record["stages"] = run.finished_stages
     report.write(run.folder, run.recipe, record, summary)
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
@@ -250,6 +264,6 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
     if run.bad_images:
         first = "; ".join(list(run.bad_images.values())[:3])
         say(f"{len(run.bad_images)} unreadable images were left out: {first}")
-    for warning in run.warnings:
+    for warning in record["warnings"]:
         say(f"warning: {warning}")
     say(f"trained in {duration(record['seconds'])}; look at {run.folder / 'report.html'}")

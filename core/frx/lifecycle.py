@@ -11,6 +11,7 @@ import pluggy
 from frx.build import Use
 from frx.errors import RecipeError
 from frx.specs import HOOK_SPECS, Dataset, hookimpl
+from frx.tracking import Tracker, is_tracker
 
 if TYPE_CHECKING:
     from frx.recipe import Stage
@@ -35,11 +36,13 @@ class Makers:
 
 
 def build_hooks(uses: Iterable[Use]) -> dict[str, Any]:
-    """The recipe's hooks by name; the second `samples` is `samples-2`."""
+    """The recipe's hooks by name; the second `samples` is `samples-2`; trackers guarded."""
     hooks: dict[str, Any] = {}
     for use in uses:
         number = sum(name.partition("-")[0] == use.name for name in hooks) + 1
-        hooks[use.name if number == 1 else f"{use.name}-{number}"] = use.build()
+        name = use.name if number == 1 else f"{use.name}-{number}"
+        hook = use.build()
+        hooks[name] = Tracker(name, hook) if is_tracker(hook) else hook
     return hooks
 
 

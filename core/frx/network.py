@@ -8,6 +8,9 @@ import torch
 from attrs import define
 from torch import Tensor, nn
 
+from frx.build import Use
+from frx.errors import RecipeError
+
 
 @define(eq=False)
 class Network:
@@ -17,10 +20,21 @@ class Network:
     optimizer: torch.optim.Optimizer
     base_rates: list[float]
     pending: int = 0  # batches whose gradients wait for the next step
+    norm: Tensor | None = None  # of all its gradients, before they were clipped, in the last update
 
     @classmethod
-    def of(cls, module: nn.Module, optimizer: torch.optim.Optimizer) -> Network:
-        """Note the optimiser's learning rates, from which the schedule goes out."""
+    def of(cls, module: nn.Module, use: Use) -> Network:
+        """Make its optimiser, and note the learning rates from which the schedule goes out.
+
+        Raises:
+            RecipeError: what the recipe names makes no optimiser.
+        """
+        optimizer = use.build()(module.parameters())
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise RecipeError(
+                f"the optimizer {use.name} gives a {type(optimizer).__name__}; a torch.optim."
+                "Optimizer is wanted"
+            )
         return cls(module, optimizer, [group["lr"] for group in optimizer.param_groups])
 
     def state(self) -> dict[str, Any]:

@@ -9,9 +9,14 @@ from typing import Any
 
 from frx import files
 
+GRADIENT_NORM = "gradient norm"  # with which the labels begin that a hook of that name logs
+
 
 def draw_curves(log: Path, out: Path) -> None:
-    """Draw every loss and metric in a run's `log.jsonl`: a panel each, stages side by side."""
+    """Draw all losses, gradient norms and metrics in a run's `log.jsonl`, stages side by side.
+
+    Each has a panel of its own; losses and norms, where all are positive, on a logarithmic scale.
+    """
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -19,17 +24,20 @@ def draw_curves(log: Path, out: Path) -> None:
         {key for line in lines if line["kind"] == kind for key in line if key not in _NOT_A_VALUE}
         for kind in ("train", "val")
     )
+    norms = {label for label in trained if label.startswith(GRADIENT_NORM)}
+    trained -= norms
     losses, metrics = trained | {"loss"}, validated - trained - {"loss"}
     if len(trained) == 1 or "loss" not in validated:  # the sum of one term is that term
         losses.remove("loss")
-    labels = [*sorted(losses, key=lambda label: (label != "loss", label)), *sorted(metrics)]
+    labels = sorted(losses, key=lambda label: (label != "loss", label))
+    labels += [*sorted(norms), *sorted(metrics)]
     if not labels:
         return
     figure = Figure(figsize=(6.4 * min(len(labels), 2), 3.6 * ((len(labels) + 1) // 2)), dpi=100)
     for number, label in enumerate(labels, start=1):
         panel = figure.add_subplot((len(labels) + 1) // 2, min(len(labels), 2), number)
         _draw_panel(panel, lines, label)
-        if label in losses and all(line.get(label, 1) > 0 for line in lines):
+        if label in losses | norms and all(line.get(label, 1) > 0 for line in lines):
             panel.set_yscale("log")
     figure.tight_layout()
     files.write_with(out, lambda path: figure.savefig(path))

@@ -128,6 +128,7 @@ class Run:
         network.pending += 1
         parameters = [p for p in network.module.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        network.norm = norm
         if not torch.isfinite(loss.detach() + norm):
             raise self._diverged(name, loss)
         if network.pending < self.stage.accumulate:
@@ -209,9 +210,7 @@ class Run:
             if before is not module and _shapes(before) == _shapes(module):
                 module.load_state_dict(before.state_dict())
         self.networks = {
-            name: Network.of(
-                module, stage.optimizers.get(name, stage.optimizer).build()(module.parameters())
-            )
+            name: Network.of(module, stage.optimizers.get(name, stage.optimizer))
             for name, module in modules.items()
         }
         self.schedule = stage.schedule.build()
@@ -245,6 +244,7 @@ def _train_stage(run: Run) -> None:
         _train_epoch(run)
         position.epoch += 1
         position.batch = 0
+        run.hook.frx_epoch_trained(run=run)
         if run.is_due(run.stage.validate_every_epochs):
             run.validation = validate(run)
             if run.validation["loss"] < position.best:
@@ -292,6 +292,11 @@ def _train_epoch(run: Run) -> None:
         run.batch = batch
         run.bad_images |= dict(batch.bad)
         run.log = run.trainer.step(run, batch) if batch.size else {}
+        if not isinstance(run.log, Mapping):
+            raise RecipeError(
+                f"the trainer {run.stage.trainer.name} gives a {type(run.log).__name__} after a "
+                "step; losses by name are wanted"
+            )
         position.batch += 1
         position.step += 1
         run.hook.frx_step_end(run=run)

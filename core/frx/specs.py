@@ -91,6 +91,10 @@ class Model(Protocol):
 
         One that finds the damage itself says `finds_damage = True` and gives "mask", too:
         [B, 1, H, W], logits, high where a pixel is damaged. Only there "image" is put in.
+
+        One that can begin with weights from a file has a method `load_pretrained()`, which is
+        called when a training begins or is checked, not when it goes on and not when photographs
+        are restored; DataError where it has none to load.
         """
 
 
@@ -193,7 +197,11 @@ class Schedule(Protocol):
 
 
 class Hook(Protocol):
-    """A listener of a run: any of the `frx_…` methods below, marked with `frx.hookimpl`."""
+    """A listener of a run: any of the `frx_…` methods below, marked with `frx.hookimpl`.
+
+    One with a class attribute `only_watches = True`, a tracker, is called on a thread of its own:
+    when it raises or hangs it is left out with a warning, and training goes on as it would have.
+    """
 
 
 COMPONENT_KINDS: dict[type, str] = {
@@ -236,9 +244,11 @@ class LifecycleSpecs:
     for each stage:  stage_start
         for each epoch:
             for each batch:  trainer.step → step_end
-            validation_end → epoch_end → checkpoint_saved
+            epoch_trained → validation_end → epoch_end → checkpoint_saved
         stage_end
     run_end
+
+    logged follows every line of the log: some steps of training, or a validation.
     """
 
     @hookspec
@@ -252,6 +262,14 @@ class LifecycleSpecs:
     @hookspec
     def frx_step_end(self, run: Run) -> None:
         """After every batch; `run.step` and `run.log` are current."""
+
+    @hookspec
+    def frx_logged(self, run: Run, line: Mapping[str, Any]) -> None:
+        """After a line of `log.jsonl`: its kind ("train", "val"), stage, step, epoch and means."""
+
+    @hookspec
+    def frx_epoch_trained(self, run: Run) -> None:
+        """After an epoch's last batch, before its validation, if one is due."""
 
     @hookspec
     def frx_validation_end(self, run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,17 @@ def recipe_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe(recipe_file: Path) -> Recipe:
     return load(recipe_file)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As fast as two with networks this small, and faster where others work, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "set_num_threads", lambda count: None)
+        yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

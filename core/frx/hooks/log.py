@@ -60,7 +60,9 @@ class Log:
     def _write(self, run: Run, kind: str, values: dict[str, float]) -> None:
         position = run.position
         epoch = position.epoch + position.batch / run.epoch_batches
-        line = {"kind": kind, "stage": run.stage.name, "step": run.step, "epoch": round(epoch, 4)}
+        where = {"kind": kind, "stage": run.stage.name, "step": run.step, "epoch": round(epoch, 4)}
+        line = {**where, **values}
         with (run.folder / LOG).open("ab") as file:
-            file.write(json.dumps({**line, **values}).encode() + b"\n")
+            file.write(json.dumps(line).encode() + b"\n")
             self.size = file.tell()
+        run.hook.frx_logged(run=run, line=line)
