@@ -1,10 +1,13 @@
 """What the tests share."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
+from frx import registry, source
 from frx.cli import main
 
 Frx = Callable[..., tuple[int, str, str]]
@@ -24,6 +27,47 @@ def frx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Install a package of one module as pip would leave it, until the test's end.
+
+    `points` is its `entry_points.txt`; gives the folder that is on `sys.path`.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    names: list[str] = []
+
+    def call(name: str, code: str | None, points: str, *requires: str) -> Path:
+        if code is not None:
+            (site / f"{name}.py").write_text(code)
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir()
+        needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}"
+        (info / "METADATA").write_text(text)
+        (info / "entry_points.txt").write_text(points)
+        names.append(name)
+        forget()
+        return site
+
+    def forget() -> None:
+        monkeypatch.syspath_prepend(str(site))  # forgets what was found there before, too
+        for known in (
+            registry.components,
+            registry.unreadable_packages,
+            registry._every_package,
+            source._is_installed,
+        ):
+            known.cache_clear()
+
+    yield call
+    for name in names:
+        sys.modules.pop(name, None)
+    forget()
+    sys.path[:] = [place for place in sys.path if place != str(site)]
 
 
 @pytest.fixture(scope="session")

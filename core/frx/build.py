@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import attrs
 import cattrs
@@ -62,18 +63,18 @@ class Use:
 
     def table(self) -> dict[str, Any]:
         """The recipe table that says the same, every option spelled out."""
-        name = self.component.name
-        if sum(c.name == name and c.kind == self.component.kind for c in registry.components()) > 1:
-            name = f"{self.component.package}:{name}"
         settings = {key: self.setting(key) for key in options(self.component.load())}
-        return {"use": name} | {k: _plain(v) for k, v in settings.items() if v is not None}
+        return {"use": self.component.qualified} | {
+            k: _plain(v) for k, v in settings.items() if v is not None
+        }
 
 
 def options(factory: Any) -> dict[str, inspect.Parameter]:
     """The keyword-only parameters of a component, annotations resolved.
 
     Raises:
-        RecipeError: an option has no annotation to check it by, or one that needs a missing name.
+        RecipeError: an option has no annotation to check it by, one that needs a missing name, or
+            one that no recipe can write.
     """
     target = factory.__init__ if inspect.isclass(factory) else factory
     scope = vars(sys.modules[factory.__module__])
@@ -87,8 +88,27 @@ def options(factory: Any) -> dict[str, inspect.Parameter]:
     for name, parameter in _keyword_only(factory).items():
         if name not in hints:
             raise RecipeError(f"{factory.__qualname__}: the option {name!r} has no annotation")
+        if not _can_be_written(hints[name]):
+            given = getattr(hints[name], "__name__", hints[name])
+            raise RecipeError(
+                f"{factory.__qualname__}: the option {name!r} is annotated {given}, which no "
+                "recipe can write; bool, int, float, str, Literal, list[…], tuple[…], dict[str, …] "
+                "and attrs classes of these and kinds of components can be written"
+            )
         found[name] = parameter.replace(annotation=hints[name])
     return found
+
+
+def _can_be_written(type_: Any) -> bool:
+    """Whether a TOML value can become this, strictly checked."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if _is_component(type_) or origin is Literal:
+        return True
+    if origin is Annotated:
+        return _can_be_written(arguments[0])
+    if origin in (list, tuple, dict, Union, types.UnionType):
+        return all(_can_be_written(one) for one in arguments if one not in (..., types.NoneType))
+    return type_ in (bool, int, float, str, Any) or attrs.has(type_)
 
 
 def _keyword_only(factory: Any) -> dict[str, inspect.Parameter]:

@@ -19,6 +19,8 @@ COMMANDS = {
     "list": "List what is installed: models, losses, degradations, …",
     "show": "Show a component's options and documentation.",
     "check": "Find everything wrong with a recipe before training it.",
+    "new": "Write a plugin package or a commented recipe to begin with.",
+    "schema": "Write the JSON Schema by which editors check recipes.",
     "evaluate": "Score a finished run, on its own data or others.",
     "compare": "Compare runs over the same images, with significance.",
     "restore": "Restore photographs with a trained network.",
@@ -63,11 +65,14 @@ class LazyGroup(click.Group):
 )
 @click.version_option(frx.__version__, prog_name="frx")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.option("--no-plugins", is_flag=True, help="Leave out the components of other packages.")
+def cli(debug: bool, no_plugins: bool) -> None:
     """frx trains, measures and applies face-restoration networks.
 
     A recipe (TOML) names components; each component is a plugin.
     """
+    if no_plugins:
+        os.environ["FRX_DISABLE_PLUGINS"] = "1"  # also for the processes that it starts
 
 
 def main() -> None:
@@ -91,8 +96,17 @@ def main() -> None:
     except BrokenPipeError:  # `frx list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _leave(0)
-    except Exception:
-        traceback.print_exc()
+    except (Exception, SystemExit) as error:
+        from frx.blame import culprit
+
+        sentence = culprit(error)
+        if sentence is None and isinstance(error, SystemExit):
+            raise
+        if debug or sentence is None or os.environ.get("FRX_PLUGIN_DEBUG"):
+            traceback.print_exc()
+        if sentence is not None:
+            _complain(sentence)
+            _leave(2)
         _complain("this is a bug in frx; please report it with the lines above")
         _leave(1)
 

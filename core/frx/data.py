@@ -15,6 +15,7 @@ import numpy as np
 from attrs import define, evolve, frozen
 from numpy.typing import NDArray
 
+from frx.blame import culprit
 from frx.build import Use
 from frx.cache import Cached
 from frx.damage import damage
@@ -145,11 +146,11 @@ class Samples:
         """
         dataset = self.subset.dataset
         name = dataset.name(index)
-        pictures = dict(dataset[index])
+        pictures = dict(_checked(dataset[index], dataset))
         if epoch is not None:
             rng = generator(self.seed, "augment", epoch, name)
             for augmentation in self.augmentations:
-                pictures = augmentation(pictures, rng)
+                pictures = _checked(augmentation(pictures, rng), augmentation)
         if "degraded" not in pictures:
             rng = generator(self.seed, "degrade", "fixed" if epoch is None else epoch, name)
             damaged = damage(pictures["clean"], self.degradations, rng)
@@ -160,6 +161,27 @@ class Samples:
         if "mask" not in pictures:
             pictures["mask"] = np.zeros(pictures["clean"].shape[:2], np.uint8)
         return pictures
+
+
+def _checked(pictures: Any, maker: object) -> dict[str, Picture]:
+    """What a data set or an augmentation gives, if it is pictures by name, one "clean".
+
+    Raises:
+        RecipeError: it is something else.
+    """
+    named = pictures if isinstance(pictures, Mapping) else {}
+    clean = named.get("clean")
+    if isinstance(clean, np.ndarray) and clean.dtype == np.uint8 and clean.shape[2:] == (3,):
+        return pictures  # type: ignore[no-any-return]
+    given = ", ".join(
+        f"{name}: {getattr(value, 'dtype', type(value).__name__)} {list(np.shape(value))}"
+        for name, value in named.items()
+    )
+    raise RecipeError(
+        f"{getattr(maker, '__name__', type(maker).__name__)} gives "
+        f"{given or f'a {type(pictures).__name__}'}; a dict of pictures by name is wanted, with "
+        'one "clean", uint8 [H, W, 3]'
+    )
 
 
 @define(eq=False)
@@ -210,6 +232,12 @@ class _Fetch:
                 if self.samples.subset.on_bad == "error":
                     return {"refused": f'{text} (data.on_bad = "skip" leaves it out)'}
                 bad.append((name, text))
+            except RecipeError as error:
+                return {"mistaken": str(error)}
+            except Exception as error:
+                if (sentence := culprit(error)) is None:
+                    raise
+                return {"mistaken": sentence}
         shapes = {pictures["clean"].shape for pictures in made}
         if len(shapes) > 1:
             sizes = ", ".join(f"{w}×{h}" for h, w, _ in sorted(shapes))
@@ -254,6 +282,8 @@ def batches(
         for fetched in _surviving(loader):
             if "refused" in fetched:
                 raise DataError(fetched["refused"])
+            if "mistaken" in fetched:
+                raise RecipeError(fetched["mistaken"])
             tensors = {
                 name: to_device(torch.as_tensor(array), device)
                 for name, array in fetched["pictures"].items()

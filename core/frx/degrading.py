@@ -163,10 +163,10 @@ class _Work:
                 )
                 for kind, chain in self.kinds.items()
             }
+        except (RecipeError, ValueError) as error:  # a degradation's: the picture is not for it
+            reason = f"{shown(name)}: {error}"
         except FrxError as error:
             reason = str(error)
-        except ValueError as error:  # a degradation's own: the picture is not for it
-            reason = f"{shown(name)}: {error}"
         else:
             try:
                 self.triples.write(index, clean, damaged)

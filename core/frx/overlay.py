@@ -55,6 +55,8 @@ class Document:
                 continue
             here = (*at, place)
             current = target.get(place) if isinstance(target, dict) else target[int(place)]
+            if isinstance(value, dict) and isinstance(current, str):  # a component without options
+                current = target[place] = Table(use=current)
             if isinstance(value, dict) and isinstance(current, dict | list):
                 self._lay(current, value, here, there, source)
                 continue
@@ -71,7 +73,8 @@ class Document:
         """The element called `key`: by its name, by what it uses, by its number, or a new one."""
         for label in ("name", "use"):
             for number, table in enumerate(tables):
-                if isinstance(table, dict) and table.get(label) == key:
+                named = Table(use=table) if isinstance(table, str) else table
+                if isinstance(named, dict) and named.get(label) == key:
                     return number
         if key.isdigit() and int(key) < len(tables):
             return int(key)

@@ -52,12 +52,22 @@ class Precision:
         with self.autocast():
             result = call(network, batch)
         named = result if isinstance(result, dict) else {"image": result}
-        return {name: _in_float32(value) for name, value in named.items()}
+        try:
+            return {name: _in_float32(value) for name, value in named.items()}
+        except AttributeError as error:
+            raise RecipeError(
+                f"{type(network).__name__} gives {_kinds(named)}; a tensor, or a dict of tensors "
+                "by name, is wanted"
+            ) from error
 
 
 def _in_float32(value: Any) -> Any:
     """A tensor, or a list of such or of lists, likewise."""
     return [_in_float32(one) for one in value] if isinstance(value, list) else value.float()
+
+
+def _kinds(named: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {type(value).__name__}" for name, value in named.items())
 
 
 def choose_device(name: str = "auto") -> torch.device:

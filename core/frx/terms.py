@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import define, field, frozen
 from torch import Tensor, nn
@@ -43,21 +44,35 @@ class Term:
         """The weighted loss of one batch.
 
         Raises:
-            RecipeError: the model has no such output, or the batch no such target.
+            RecipeError: the model has no such output, or the batch no such target; the loss cannot
+                take these pictures, or gives something else than one number.
         """
         table, label = self.table, f"loss {self.label}"
         made = chosen(outputs, label, "on", table.on)
         wanted = chosen(batch, label, "target", table.target)
+        if table.on == "image" and made.shape[-2:] != wanted.shape[-2:]:
+            raise RecipeError(
+                f"{label}: the model makes an image {list(made.shape)} where {table.target} is "
+                f"{list(wanted.shape)}; the size has to stay"
+            )
         data = {**batch, "restored": made, "logits": made, "clean": wanted, "target": wanted}
         if table.region is not None:
             data["region"] = grown(batch[table.region], table.ring_px)
-        value: Tensor = call(self.loss, data)
-        return table.weight * value
+        return table.weight * self._value(data)
 
     def of_features(self, made: Features, real: Features) -> Tensor:
         """The weighted loss of what a discriminator's layers make of a batch and of clean ones."""
-        value: Tensor = call(self.loss, {"made_features": made, "real_features": real})
-        return self.table.weight * value
+        return self.table.weight * self._value({"made_features": made, "real_features": real})
+
+    def _value(self, data: Mapping[str, Any]) -> Tensor:
+        try:
+            value = call(self.loss, data)
+        except ValueError as error:  # such as a picture that is too small for it
+            raise RecipeError(f"loss {self.label}: {error}") from error
+        if isinstance(value, Tensor) and value.ndim == 0:
+            return value
+        what = f"{list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise RecipeError(f"loss {self.label}: gives {what}; one number, a tensor [], is wanted")
 
 
 def chosen(tensors: Mapping[str, Tensor], who: str, key: str, name: str) -> Tensor:

@@ -82,6 +82,11 @@ class InPlace(Net):
         return self.layer(degraded.mul_(2).sub_(1))
 
 
+class NotFinite(Net):
+    def forward(self, degraded: Tensor) -> Any:
+        return self.layer(degraded) / 0 * 0
+
+
 class Cheating(Net):
     def forward(self, degraded: Tensor, clean: Tensor) -> Any:
         return self.layer(degraded) * 0 + clean
@@ -167,6 +172,7 @@ def test_logits_that_lie_between_0_and_1_by_chance_pass() -> None:
         (Shared, "Shared fails on saving its weights: RuntimeError"),
         (Nameless, 'Nameless has to return an image, or tensors by name with one "image"'),
         (InPlace, "InPlace changes its input"),
+        (NotFinite, "NotFinite gives 'image' with values that are not finite"),
         (Cheating, "fails on images of 64 × 64: RecipeError: Cheating asks for clean"),
         (nn.Identity, "Identity has no parameter that could learn"),
         (Silent, 'Silent gives a "mask", but does not declare it'),

@@ -14,7 +14,8 @@ from frx.build import Use
 from frx.data import Batch
 from frx.interruption import Interrupted
 from frx.recipe import Recipe
-from frx.run import Run, train
+from frx.run import Run
+from frx.testing import check_trainer
 
 KIND = "trainer"
 CPU = torch.device("cpu")
@@ -24,22 +25,8 @@ def trained_by(use: Use, recipe: Recipe) -> Recipe:
     return attrs.evolve(recipe, stages=[attrs.evolve(recipe.stages[0], trainer=use)])
 
 
-def test_every_trainer_moves_all_networks_that_it_declares(
-    use: Use, recipe: Recipe, tmp_path: Path
-) -> None:
-    run = experiment.open_run(trained_by(use, recipe), tmp_path, CPU)
-    run.begin_stage()
-    assert run.networks["model"].module is run.model
-    before = {
-        name: [parameter.detach().clone() for parameter in network.module.parameters()]
-        for name, network in run.networks.items()
-    }
-    train(run)
-    for name, network in run.networks.items():
-        after = list(network.module.parameters())
-        assert not all(map(torch.equal, before[name], after)), f"{name} has not learnt"
-    assert run.log
-    assert all(value.shape == () and torch.isfinite(value) for value in run.log.values())
+def test_every_trainer_keeps_its_promises(use: Use) -> None:
+    check_trainer(use.component.load(), **use.options)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

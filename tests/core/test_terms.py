@@ -17,6 +17,7 @@ from frx.terms import Terms
 from frx_losses.bce import bce
 from frx_losses.l1 import l1
 from frx_losses.masked_l1 import masked_l1
+from frx_losses.ssim import ssim
 
 PRECISION = Precision(torch.device("cpu"), bf16=False)
 
@@ -100,3 +101,9 @@ def test_what_is_not_there_is_named_with_what_is(key: str, listed: str) -> None:
     made = terms(l1, **{key: "depth"})
     with pytest.raises(RecipeError, match=f"loss named: {key} = 'depth' is not there .{listed}"):
         made({"image": torch.zeros(1, 3, 20, 20)}, batch())
+
+
+def test_pictures_that_are_too_small_for_a_loss_are_said_to_be() -> None:
+    small = {"clean": torch.zeros(1, 3, 8, 8), "mask": torch.zeros(1, 1, 8, 8)}
+    with pytest.raises(RecipeError, match=r"loss named: .* 8 × 8 is too small"):
+        terms(ssim)({"image": torch.zeros(1, 3, 8, 8)}, small)

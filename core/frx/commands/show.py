@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import attrs
 import click
-
-from frx.specs import COMPONENT_KINDS
 
 
 @click.command("show", epilog="Example:  frx show degradation gaussian_noise")
@@ -16,6 +14,7 @@ from frx.specs import COMPONENT_KINDS
 @click.argument("name")
 def command(kind: str, name: str) -> None:
     """Show the options of component NAME of a KIND, what it asks for, and its documentation."""
+    from frx.annotation_texts import type_text
     from frx.build import default_of, options, run_time_data
     from frx.registry import GROUPS, find, nearest
 
@@ -59,41 +58,3 @@ def _as_written(default: Any) -> str:
         items = (f"{key} = {item!r}" for key, item in attrs.asdict(default).items())
         return f"{{ {', '.join(items)} }}"
     return repr(default)
-
-
-def type_text(annotation: Any) -> str:
-    """An annotation as people write it: `float, at least 0`, `"center" | "none"`."""
-    if get_origin(annotation) is Annotated:
-        inner, *bounds = get_args(annotation)
-        limits = ", ".join(text for bound in bounds for text in _bounds(bound))
-        return f"{type_text(inner)}, {limits}" if limits else type_text(inner)
-    if annotation is type(None):
-        return "none"
-    if isinstance(annotation, type) and not get_args(annotation):
-        if annotation in COMPONENT_KINDS:
-            return COMPONENT_KINDS[annotation]
-        if attrs.has(annotation):
-            fields = (f"{f.name}: {type_text(f.type)}" for f in attrs.fields(annotation))
-            return f"{{ {'; '.join(fields)} }}"
-        return annotation.__name__
-    arguments = get_args(annotation)
-    origin = get_origin(annotation)
-    if origin in (list, tuple, dict):
-        return f"{origin.__name__}[{', '.join(map(type_text, arguments))}]"
-    return " | ".join(repr(a) if isinstance(a, str) else type_text(a) for a in arguments)
-
-
-BOUNDS = {
-    "ge": "at least",
-    "gt": "greater than",
-    "le": "at most",
-    "lt": "less than",
-    "multiple_of": "a multiple of",
-    "min_length": "how many: at least",
-    "max_length": "how many: at most",
-}
-
-
-def _bounds(bound: Any) -> list[str]:
-    values = ((words, getattr(bound, key, None)) for key, words in BOUNDS.items())
-    return [f"{words} {value}" for words, value in values if value is not None]

@@ -110,9 +110,15 @@ class NamedMetric:
             raise RecipeError(
                 f"metric {self.name}: {error} ({batch.names[0]}); leave it out or change the images"
             ) from error
+        if not isinstance(values, Tensor) or values.shape != (batch.size,):
+            shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise RecipeError(
+                f"metric {self.name}: gives {shape} for {batch.size} images; a tensor with one "
+                f"number an image, [{batch.size}], is wanted"
+            )
         return [
             math.nan if nothing else float(value)
-            for nothing, value in zip(empty, values.flatten().tolist(), strict=True)
+            for nothing, value in zip(empty, values.tolist(), strict=True)
         ]
 
 

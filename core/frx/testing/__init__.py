@@ -13,6 +13,7 @@ from frx.testing.pictures import (
     check_degradation,
 )
 from frx.testing.tensors import check_metric, check_model
+from frx.testing.trainers import check_trainer
 from frx.testing.training import check_hook, check_optimizer, check_schedule
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "check_model",
     "check_optimizer",
     "check_schedule",
+    "check_trainer",
 ]

@@ -47,9 +47,9 @@ class Promises:
     @contextmanager
     def no_global_randomness(self) -> Iterator[None]:
         """Notice draws from generators that nobody handed in."""
-        before = _global_generators()
+        before = global_generators()
         yield
-        for name, state in _global_generators().items():
+        for name, state in global_generators().items():
             if name in before:
                 self.kept(state == before[name], f"draws from the global generator of {name}")
 
@@ -59,7 +59,8 @@ class Promises:
             return ForkingPickler.loads(ForkingPickler.dumps(component))
 
 
-def _global_generators() -> dict[str, Any]:
+def global_generators() -> dict[str, Any]:
+    """The state of each generator that everyone shares."""
     algorithm, key, *rest = np.random.get_state()  # noqa: NPY002 (read, to see that nobody draws)
     found: dict[str, Any] = {
         "random": random.getstate(),

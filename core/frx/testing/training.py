@@ -16,6 +16,7 @@ from frx.errors import RecipeError
 from frx.lifecycle import plugin_manager
 from frx.specs import HOOK_SPECS, Optimizer, Schedule
 from frx.testing.promises import Promises
+from frx.tracking import Tracker, is_tracker
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
@@ -40,7 +41,7 @@ def check_optimizer(optimizer: Optimizer) -> None:
             one.copy_(other)
     continued = optimizer(iter(copies))
     with promises.no_error("saving and loading its state"):
-        continued.load_state_dict(_through_a_checkpoint(stepped.state_dict()))
+        continued.load_state_dict(through_a_checkpoint(stepped.state_dict()))
     for both in ((stepped, weights), (continued, copies)):
         _descend(promises, *both)
     promises.kept(
@@ -106,7 +107,7 @@ def check_hook(hook: object) -> None:
             f"has a method {name} that is not marked with frx.hookimpl: it would never be called",
         )
     try:
-        plugin_manager({promises.of: hook})
+        plugin_manager({promises.of: Tracker(promises.of, hook) if is_tracker(hook) else hook})
     except RecipeError as error:
         raise AssertionError(f"{promises.of} cannot take part: {error}") from error
     promises.kept(
@@ -124,7 +125,7 @@ def _check_state(promises: Promises, hook: Any) -> None:
         return
     with promises.no_error("saving and loading its state"):
         before = pack(hook.state_dict())
-        hook.load_state_dict(_through_a_checkpoint(hook.state_dict()))
+        hook.load_state_dict(through_a_checkpoint(hook.state_dict()))
         after = pack(hook.state_dict())
     same_tensors = before[1].keys() == after[1].keys() and all(
         torch.equal(before[1][name], after[1][name]) for name in before[1]
@@ -135,7 +136,8 @@ def _check_state(promises: Promises, hook: Any) -> None:
     )
 
 
-def _through_a_checkpoint(state: Any) -> Any:
+def through_a_checkpoint(state: Any) -> Any:
+    """What arrives of a state that is saved and read again."""
     tree, tensors = pack(state)
     return unpack(
         json.loads(json.dumps(tree)), {name: tensor.clone() for name, tensor in tensors.items()}
