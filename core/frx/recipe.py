@@ -54,11 +54,18 @@ class LossTerm:
         return self.name or self.loss.name
 
 
+TAKEN_SETS = ("train", "val", "test")  # the splits of [data]
+
 # What a baseline would be mistaken for in tables and pictures.
 TAKEN_LABELS = (
     *("set", "image", "images", "metric", "region", "input", "restored", "gain"),
     *("damaged", "clean", "original", "masked", "generated", "composite", "predicted", "found"),
 )
+
+
+def can_be_label(text: str) -> bool:
+    """Whether tables and pictures can call a baseline so."""
+    return text not in TAKEN_LABELS and re.fullmatch(r"\w[\w .-]*", text) is not None
 
 
 @frozen(kw_only=True)
@@ -199,14 +206,14 @@ def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
     ]:
         if abs(sum(data.split) - 1) > 1e-6:
             yield Mistake((*key, "split"), f"must sum to 1, got {list(data.split)}")
-    for name in {"train", "val", "test"} & set(recipe.sets):
+    for name in set(TAKEN_SETS) & set(recipe.sets):
         yield Mistake(("sets", name), "this name belongs to a split of [data]; choose another")
     labels = [compared.label for compared in recipe.baselines if compared.baseline]
     for number, label in enumerate(labels):
         if label in labels[:number]:
             text = f'two baselines are called {label!r}; give one a name = "…"'
             yield Mistake(("baselines", number), text)
-        elif label in TAKEN_LABELS or not re.fullmatch(r"\w[\w .-]*", label):
+        elif not can_be_label(label):
             text = "may hold letters, digits, _, ., - and spaces, and is not a column of the scores"
             yield Mistake(("baselines", number, "name"), f"{text}; got {label!r}")
     seen: set[str] = set()

@@ -117,10 +117,11 @@ def strict_converter() -> cattrs.Converter:
 
     def literal(value: Any, type_: Any) -> Any:
         choices = get_args(type_)
-        if not any(value == choice and type(value) is type(choice) for choice in choices):
-            hint = nearest(str(value), [str(choice) for choice in choices])
-            raise ValueError(f"{value!r} is not a choice; {hint}")
-        return value
+        for choice in choices:
+            if value == choice and type(_whole(value, type(choice))) is type(choice):
+                return choice
+        hint = nearest(str(value), [str(choice) for choice in choices])
+        raise ValueError(f"{value!r} is not a choice; {hint}")
 
     def union(value: Any, type_: Any) -> Any:
         choices = [choice for choice in get_args(type_) if choice is not types.NoneType]
@@ -162,6 +163,7 @@ def _exactly(type_: type) -> Callable[[Any, Any], Any]:
     accepted = (int, float) if type_ is float else type_
 
     def structure(value: Any, _: Any) -> Any:
+        value = _whole(value, type_)
         if not isinstance(value, accepted) or (isinstance(value, bool) and type_ is not bool):
             raise TypeError(f"expected {NAMES[type_]}, got {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
@@ -169,6 +171,12 @@ def _exactly(type_: type) -> Callable[[Any, Any], Any]:
         return type_(value)
 
     return structure
+
+
+def _whole(value: Any, type_: type) -> Any:
+    """3 for 3.0 where a whole number is asked for: JSON, so an editor, cannot tell them apart."""
+    is_whole = type_ is int and isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
 
 
 def _check_bound(value: Any, bound: Any) -> None:

@@ -308,3 +308,18 @@ def test_what_cannot_be_extended_is_named(value: str, says: str, tmp_path: Path)
     path.write_text(f"extends = {value}\n", encoding="utf-8")
     with pytest.raises(RecipeError, match=says):
         load(path)
+
+
+def test_components_written_as_a_name_alone_are_patched_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "short.toml"
+    path.write_text(
+        'name = "short"\nmodel = "unet"\nhooks = ["samples"]\n[data]\nuse = "synthetic_faces"\n'
+        '[[stages]]\nname = "only"\nepochs = 1\nlosses = ["l1"]\noptimizer = "adam"\n'
+    )
+    changes = ("model.width=4", "hooks.samples.count=4", "stages.only.losses.l1.weight=2")
+    found = load(path, overrides=[*changes, "stages.only.optimizer.lr=0.5"])
+    assert found.model.options == {"width": 4}
+    assert [(hook.name, hook.options) for hook in found.hooks] == [("samples", {"count": 4})]
+    (term,) = found.stages[0].losses
+    assert (term.label, term.weight) == ("l1", 2)
+    assert found.stages[0].optimizer.options == {"lr": 0.5}

@@ -1,0 +1,1 @@
+"""The JSON Schema of recipes, by which editors complete and check them."""
