@@ -1,7 +1,8 @@
 """A recipe's text: the file, those it extends, profiles and overrides, each laid over the others.
 
-`extends = "other.toml"` takes everything but the name from a recipe that stands beside this one or
-comes with frx. What else the file says is a patch, as a profile is one and `--set` one from
+`extends = "other.toml"` takes everything but the name from a recipe that stands beside this one,
+comes with frx or with an installed package: the entry points `frx.recipes` name packages whose
+folders hold recipes. What else the file says is a patch, as a profile is one and `--set` one from
 outside. In all of them a list of tables is addressed by name: `stages.gan.epochs = 2`,
 `hooks.samples.count = 4`; a name that a list of components lacks is added to it. `[[hooks]]`
 replaces the list.
@@ -9,20 +10,32 @@ replaces the list.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Any
 
 from attrs import frozen
 
+from frx import registry
 from frx.errors import RecipeError
 from frx.overlay import Document
 from frx.registry import nearest
 from frx.toml_lines import Path, key_lines
 
-SHIPPED = FilePath(__file__).parent / "recipes"
+GROUP = "frx.recipes"
+# In the package itself, or beside core/ in the repository.
+SHIPPED = next(
+    (
+        folder / "recipes"
+        for folder in (FilePath(__file__).parent, FilePath(__file__).parents[2])
+        if (folder / "recipes").is_dir()
+    ),
+    FilePath(__file__).parent / "recipes",
+)
 
 
 @frozen(kw_only=True)
@@ -36,12 +49,49 @@ class RecipeFile:
 
 
 def find(name: str, beside: FilePath = FilePath()) -> FilePath:
-    """A recipe's path: as given, seen from a folder, or one of those that come with frx."""
+    """A recipe's path: as given, seen from a folder, or that of an installed one of this name.
+
+    frx's own come before those of other packages, of which `package:name` chooses one.
+
+    Raises:
+        RecipeError: two other packages have it.
+    """
     path = beside / name
-    for candidate in (path, SHIPPED / path.name, SHIPPED / f"{path.name}.toml"):
-        if candidate.is_file():
-            return candidate
-    return path
+    if path.is_file():
+        return path
+    package, _, short = name.rpartition(":")
+    wanted = FilePath(short).name.removesuffix(".toml")
+    found = [
+        (owner, file)
+        for owner, file in installed()
+        if file.stem == wanted and registry.same_package(package or owner, owner)
+    ]
+    if len(found) > 1 and found[0][0] != registry.OURS:
+        choices = " or ".join(f"{owner}:{wanted}" for owner, _ in found)
+        raise RecipeError(f"two packages have a recipe {wanted}: write {choices}")
+    return found[0][1] if found else path
+
+
+def installed() -> Iterator[tuple[str, FilePath]]:
+    """The recipes that are found by name, each with its package, frx's own first."""
+    yield from ((registry.OURS, path) for path in sorted(SHIPPED.glob("*.toml")))
+    if os.environ.get(registry.DISABLE_VARIABLE):
+        return
+    brought: dict[FilePath, str] = {}  # a package's old metadata can linger beside the new
+    for distribution, points in registry.plugin_packages():
+        for folder in (f for p in points if p.group == GROUP for f in _folders(p.value)):
+            brought |= dict.fromkeys(folder.glob("*.toml"), distribution.name)
+    yield from sorted((package, path) for path, package in brought.items())
+
+
+def _folders(package: str) -> list[FilePath]:
+    """Where the files of a package are, found without importing it or its parents."""
+    top, *inner = package.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return []
+    return [FilePath(folder, *inner) for folder in (spec and spec.submodule_search_locations) or ()]
 
 
 def profiles(path: FilePath) -> list[str]:
@@ -51,6 +101,15 @@ def profiles(path: FilePath) -> list[str]:
         RecipeError: a file is missing or not TOML.
     """
     return _profile_names(_files(path))
+
+
+def profile_tables(path: FilePath) -> list[tuple[str, dict[str, Any]]]:
+    """What the profiles of a recipe say, those of the recipes that it extends first.
+
+    Raises:
+        RecipeError: a file is missing or not TOML.
+    """
+    return [patch for file in _files(path) for patch in file.profiles.items()]
 
 
 def read(path: FilePath, profiles: Sequence[str], overrides: Sequence[str]) -> Document:
@@ -119,9 +178,9 @@ def _text(path: FilePath, place: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        folders = {path.parent, SHIPPED} if place else {path.parent}
-        siblings = [p.name for f in folders if f.is_dir() for p in sorted(f.glob("*.toml"))]
-        hint = nearest(path.name, siblings)
+        siblings = path.parent.glob("*.toml") if path.parent.is_dir() else ()
+        names = [file.name for file in (*siblings, *(file for _, file in installed()))]
+        hint = nearest(path.name, names)
         raise RecipeError(f"{place}{path}: no such recipe; {hint}") from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 text (byte {error.start})") from error

@@ -1,0 +1,1 @@
+"""What `frx new` writes: packages and recipes to begin with."""

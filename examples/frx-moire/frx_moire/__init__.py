@@ -1,0 +1,1 @@
+"""Moiré of photographed screens, as components for frx."""
