@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,12 +23,10 @@ from frx.experiment import run
 from frx.recipe import load
 from frx.recipe_files import profiles
 from frx.registry import components
-from frx.specs import HOOK_SPECS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("core", "plugins") for path in (ROOT / folder).rglob("*.py"))
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
-PLUGIN_GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 
 def relative(path: Path) -> str:
@@ -118,129 +114,6 @@ def test_every_recipe_is_named_after_its_file_and_all_its_profiles_are_valid(pat
     assert load(path).name == path.stem
     for profile in profiles(path):
         load(path, profiles=[profile])
-
-
-# The plugin guide --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("specs", HOOK_SPECS, ids=lambda specs: specs.__name__)
-def test_every_hook_and_its_arguments_are_in_the_plugin_guide(specs: type) -> None:
-    hooks = {name: value for name, value in vars(specs).items() if name.startswith("frx_")}
-    assert hooks
-    for name, hook in hooks.items():
-        arguments = [each for each in inspect.signature(hook).parameters if each != "self"]
-        assert f"| `{name}({', '.join(arguments)})` | " in PLUGIN_GUIDE
-
-
-def test_the_plugin_guide_knows_no_other_hook() -> None:
-    known = {name for specs in HOOK_SPECS for name in vars(specs) if name.startswith("frx_")}
-    assert set(re.findall(r"\bfrx_\w+(?=\()", PLUGIN_GUIDE)) == known
-
-
-GUIDE_RECIPE = """\
-name = "extra"
-[data]
-use = "synthetic_faces"
-count = 10
-size = 24
-[[degradations]]
-use = "scanlines"
-[model]
-use = "one_layer"
-[[stages]]
-name = "only"
-epochs = 3
-batch_size = 8
-{losses}
-[[metrics]]
-use = "worst_pixel"
-[[baselines]]
-use = "mean_fill"
-[[hooks]]
-use = "step_limit"
-steps = 1
-"""
-
-# The guide spells out the loss's entry point; the others go the same way.
-GUIDE_POINTS = """
-[frx.degradations]
-scanlines = frx_extra.scanlines:scanlines
-[frx.models]
-one_layer = frx_extra.one_layer:OneLayer
-[frx.metrics]
-worst_pixel = frx_extra.worst_pixel:WorstPixel
-[frx.hooks]
-step_limit = frx_extra.step_limit:StepLimit
-[frx.baselines]
-mean_fill = frx_extra.mean_fill:mean_fill
-"""
-GUIDE_CHECKS = """
-from frx import testing
-from frx_extra import mean_fill, one_layer, scanlines, step_limit, worst_pixel
-
-def test_the_others_too():
-    testing.check_degradation(scanlines.scanlines)
-    testing.check_model(one_layer.OneLayer(), one_layer.OneLayer())
-    testing.check_metric(worst_pixel.WorstPixel())
-    testing.check_hook(step_limit.StepLimit())
-    testing.check_baseline(mean_fill.mean_fill)
-"""
-
-
-@pytest.fixture
-def guide_package(tmp_path: Path) -> Path:
-    """The guide's Python as files, with the metadata that pip would write from its TOML."""
-    blocks = re.findall(r"```(python|toml)\n# (\S+)\n(.*?)```", PLUGIN_GUIDE, re.DOTALL)
-    assert len(blocks) == PLUGIN_GUIDE.count("```") // 2, "a block does not begin with its file"
-    for _, name, code in blocks:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(code, encoding="utf-8")
-    project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = tmp_path / "frx_extra-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: frx-extra\nVersion: 1.0\n")
-    points = [
-        line
-        for group, named in project["entry-points"].items()
-        for line in (f"[{group}]", *(f"{name} = {target}" for name, target in named.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(points) + GUIDE_POINTS)
-    return tmp_path
-
-
-def test_the_plugin_guides_components_train_together(guide_package: Path) -> None:
-    (losses,) = re.findall(r"^.*`(losses = \[.*?\])`", PLUGIN_GUIDE, re.MULTILINE)
-    (guide_package / "recipe.toml").write_text(GUIDE_RECIPE.replace("{losses}", losses))
-    result = subprocess.run(
-        [sys.executable, "-m", "frx", "run", "recipe.toml", "--out", "run"],
-        cwd=guide_package,
-        env={**os.environ, "PYTHONPATH": str(guide_package), "FRX_CACHE": str(guide_package / "c")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    lines = (guide_package / "run" / "log.jsonl").read_text().splitlines()
-    trained = [json.loads(line) for line in lines if json.loads(line)["kind"] == "train"]
-    assert [line["step"] for line in trained] == [1]  # the hook ended it after one step
-    assert trained[0]["welsch"] > 0
-    worst = json.loads((guide_package / "run" / "scores.json").read_bytes())["sets"]["test"]
-    assert worst["metrics"]["worst_pixel"]["whole"]["input"] > 0.1
-
-
-def test_the_plugin_guides_tests_pass(guide_package: Path) -> None:
-    (guide_package / "tests" / "test_others.py").write_text(GUIDE_CHECKS)
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
-        cwd=guide_package,
-        env={**os.environ, "PYTHONPATH": str(guide_package)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "2 passed" in result.stdout, result.stdout
 
 
 # Names -------------------------------------------------------------------------------------------
