@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from frx.registry import Component, components
+from frx.registry import DEBUG_VARIABLE, Component, components
 
 PATIENCE_S = 60.0
 
@@ -32,7 +33,7 @@ def inspected(package: str) -> dict[tuple[str, str], str]:
                 [sys.executable, "-m", "frx.inspection", package, str(out)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=None if os.environ.get(DEBUG_VARIABLE) else subprocess.DEVNULL,
                 timeout=PATIENCE_S,
                 check=False,
             )

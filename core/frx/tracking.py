@@ -156,6 +156,7 @@ def _storable(save: Callable[[], Any]) -> Any:
 def _torch_randomness_kept() -> Iterator[None]:
     import torch
 
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if used else []
     with torch.random.fork_rng(devices=devices):
         yield
