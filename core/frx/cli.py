@@ -102,7 +102,7 @@ def main() -> None:
         sentence = culprit(error)
         if sentence is None and isinstance(error, SystemExit):
             raise
-        if debug or sentence is None or os.environ.get("FRX_PLUGIN_DEBUG"):
+        if debug or sentence is None:
             traceback.print_exc()
         if sentence is not None:
             _complain(sentence)

@@ -15,6 +15,7 @@ import pytest
 from attrs import frozen
 
 from frx import images, registry
+from frx.cli import main
 from frx.errors import RecipeError
 from frx.registry import components, find
 
@@ -456,3 +457,27 @@ def test_degrading_a_folder_says_it_as_well(
     assert code == exit_code, err
     assert sentence in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_traceback_of_a_call_is_shown_on_request_once(
+    workers: int,
+    install: Install,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FRX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FRX_PLUGIN_DEBUG", "1")
+    group, source, _ = CALLED["degradation_raises"]
+    install(
+        "degradation_raises", source, f"[frx.{group}]\ndegradation_raises = degradation_raises:f\n"
+    )
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TINY.replace("gaussian_noise", "degradation_raises"))
+    words = ["run", str(recipe), "--out", str(tmp_path / "run"), "--set", f"data.workers={workers}"]
+    monkeypatch.setattr("sys.argv", ["frx", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capfd.readouterr().err.count("return image[10_000_000]") == 1
