@@ -102,7 +102,7 @@ def options(factory: Any) -> dict[str, inspect.Parameter]:
 def _can_be_written(type_: Any) -> bool:
     """Whether a TOML value can become this, strictly checked."""
     origin, arguments = get_origin(type_), get_args(type_)
-    if _is_component(type_) or origin is Literal:
+    if component_kind(type_) or origin is Literal:
         return True
     if origin is Annotated:
         return _can_be_written(arguments[0])
@@ -169,6 +169,13 @@ def needs(component: Callable[..., Any], name: str) -> bool:
     return run_time_data(_naming_its_data(component)).get(name, False)
 
 
+def called(component: Any) -> str:
+    """What to call a component in a sentence: its function or class."""
+    if isinstance(component, partial):
+        return called(component.func)
+    return str(getattr(component, "__name__", type(component).__name__))
+
+
 def _naming_its_data(component: Callable[..., Any]) -> Callable[..., Any]:
     """The function in whose signature a component names its run-time data."""
     if isinstance(component, partial):
@@ -196,7 +203,7 @@ def converter_for(kinds: Iterable[str]) -> cattrs.Converter:
     def use(value: Any, type_: Any, beside: Iterable[str] = ()) -> Use | None:
         if isinstance(value, str):  # one that needs no options
             value = Table(use=value)
-        kind = get_args(type_)[1] if get_origin(type_) is Annotated else COMPONENT_KINDS[type_]
+        kind = component_kind(type_)
         return _structure_use(value, kind, converter, beside) if kind in resolved else None
 
     def flat(value: Any, class_: Any) -> Any:
@@ -227,7 +234,7 @@ def converter_for(kinds: Iterable[str]) -> cattrs.Converter:
             raise Mistakes(wrong)
         return class_(**found)
 
-    converter.register_structure_hook_func(_is_component, use)
+    converter.register_structure_hook_func(lambda type_: component_kind(type_) != "", use)
     converter.register_structure_hook_func(
         lambda t: attrs.has(t) and any(_flat(attribute) for attribute in attrs.fields(t)), flat
     )
@@ -243,10 +250,12 @@ def _flat(attribute: Any) -> bool:
     return bool(attribute.metadata.get("flat"))
 
 
-def _is_component(type_: Any) -> bool:
+def component_kind(type_: Any) -> str:
+    """The kind of component that an annotation asks for; empty where it asks for none."""
     if get_origin(type_) is Annotated:
-        return get_args(type_)[0] is Use
-    return isinstance(type_, type) and type_ in COMPONENT_KINDS
+        inner, *more = get_args(type_)
+        return str(more[0]) if inner is Use else ""
+    return COMPONENT_KINDS.get(type_, "") if isinstance(type_, type) else ""
 
 
 def _structure_use(

@@ -72,7 +72,9 @@ def cli(debug: bool, no_plugins: bool) -> None:
     A recipe (TOML) names components; each component is a plugin.
     """
     if no_plugins:
-        os.environ["FRX_DISABLE_PLUGINS"] = "1"  # also for the processes that it starts
+        from frx.registry import DISABLE_VARIABLE
+
+        os.environ[DISABLE_VARIABLE] = "1"  # also for the processes that it starts
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from frx.build import called
 from frx.errors import RecipeError
 from frx.specs import Degradation
 
@@ -45,11 +46,11 @@ def _check(degradation: Degradation, image: Picture, parts: tuple[Any, ...]) -> 
         for part, shape in zip(parts, wanted, strict=True)
     ):
         return
-    name = getattr(degradation, "__name__", type(degradation).__name__)
+    given = " and ".join(map(_described, parts)) or "nothing"
     raise RecipeError(
-        f"the degradation {name} gives {' and '.join(map(_described, parts)) or 'nothing'} for a "
-        f"picture uint8 {list(image.shape)}; that shape and type is wanted, alone or with a mask "
-        f"uint8 {list(image.shape[:2])}"
+        f"the degradation {called(degradation)} gives {given} for a picture uint8 "
+        f"{list(image.shape)}; that shape and type is wanted, alone or with a mask uint8 "
+        f"{list(image.shape[:2])}"
     )
 
 

@@ -16,7 +16,7 @@ from attrs import define, evolve, frozen
 from numpy.typing import NDArray
 
 from frx.blame import culprit
-from frx.build import Use
+from frx.build import Use, called
 from frx.cache import Cached
 from frx.damage import damage
 from frx.errors import DataError, RecipeError, ResourceError
@@ -178,7 +178,7 @@ def _checked(pictures: Any, maker: object) -> dict[str, Picture]:
         for name, value in named.items()
     )
     raise RecipeError(
-        f"{getattr(maker, '__name__', type(maker).__name__)} gives "
+        f"{called(maker)} gives "
         f"{given or f'a {type(pictures).__name__}'}; a dict of pictures by name is wanted, with "
         'one "clean", uint8 [H, W, 3]'
     )

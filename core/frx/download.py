@@ -115,10 +115,15 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None) 
     except urllib.error.HTTPError as error:
         _refuse(url, error, part)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, TimeoutError):
-            reason = f"silence for {TIMEOUT_S:g} s"
-        raise _BrokenOffError(f"the connection failed ({reason})") from error
+        raise _BrokenOffError(connection_failed(error)) from error
+
+
+def connection_failed(error: Exception) -> str:
+    """What to say of an error that urllib raised where no answer came."""
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, TimeoutError):
+        reason = f"silence for {TIMEOUT_S:g} s"
+    return f"the connection failed ({reason})"
 
 
 def _refuse(url: str, error: urllib.error.HTTPError, part: Path) -> None:

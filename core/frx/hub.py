@@ -17,7 +17,7 @@ from typing import IO
 
 from attrs import frozen
 
-from frx.download import TIMEOUT_S
+from frx.download import TIMEOUT_S, connection_failed
 from frx.errors import DataError, ResourceError
 
 HUB = "https://huggingface.co"
@@ -108,7 +108,4 @@ def _headers(url: str) -> email.message.Message | None:
         kind = ResourceError if error.code >= 500 or error.code == 429 else DataError
         raise kind(f"{url} answered {error.code} ({error.reason})") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, TimeoutError):
-            reason = f"silence for {TIMEOUT_S:g} s"
-        raise ResourceError(f"{url}: the connection failed ({reason})") from error
+        raise ResourceError(f"{url}: {connection_failed(error)}") from error

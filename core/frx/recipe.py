@@ -17,10 +17,10 @@ from frx.build import Use, component_field, converter_for
 from frx.errors import RecipeError
 from frx.overlay import Document, Table
 from frx.registry import GROUPS
+from frx.specs import DATA_KINDS as DATA_KINDS
 from frx.strict import Mistake, mistakes_in
 from frx.toml_lines import key_text
 
-DATA_KINDS = ("augmentation", "dataset", "degradation")
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 

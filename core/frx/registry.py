@@ -99,11 +99,13 @@ class Component:
 
     @property
     def _wrong_version(self) -> str:
+        if not self.needs:
+            return ""
         from packaging.specifiers import SpecifierSet
 
         import frx
 
-        if not self.needs or SpecifierSet(self.needs).contains(frx.__version__, prereleases=True):
+        if SpecifierSet(self.needs).contains(frx.__version__, prereleases=True):
             return ""
         return f"is made for frx {self.needs}, and this is frx {frx.__version__}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -13,10 +12,10 @@ from typing import Any
 
 from attrs import frozen
 
-from frx.specs import HOOK_SPECS
+from frx.specs import DATA_KINDS, HOOK_ARGUMENTS
 
-# Kinds that run in data-loading processes and in `frx degrade`, which do without torch.
-DATA_KINDS = frozenset({"augmentation", "baseline", "dataset", "degradation"})
+# Kinds that work on pictures before there is a tensor.
+WITHOUT_TORCH = (*DATA_KINDS, "baseline")
 
 
 @frozen
@@ -44,7 +43,7 @@ def read(kind: str, module: str, attribute: str, package: str) -> Reading:
     problem = f"needs the package {', '.join(missing)}, not installed" if missing else ""
     problem = problem or next(_endings(tree), "")
     remark = "imports torch at its top, and data code has to do without: import it where it is used"
-    remark = remark if kind in DATA_KINDS and "torch" in imported else ""
+    remark = remark if kind in WITHOUT_TORCH and "torch" in imported else ""
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
             problem = problem or next(_mistaken_hooks(node), "")
@@ -116,22 +115,17 @@ def _error_text(raised: ast.expr) -> str:
 
 def _mistaken_hooks(node: ast.ClassDef | ast.FunctionDef) -> Iterator[str]:
     """Listening to what does not exist, or with arguments that it does not have."""
-    known = {
-        name: {*inspect.signature(hook).parameters}
-        for specs in HOOK_SPECS
-        for name, hook in vars(specs).items()
-        if name.startswith("frx_")
-    }
     for method in node.body if isinstance(node, ast.ClassDef) else ():
         if not isinstance(method, ast.FunctionDef) or not any(map(_is_mark, method.decorator_list)):
             continue
-        if method.name not in known:
-            yield f"listens to {method.name}, which does not exist; there is {', '.join(known)}"
+        there = HOOK_ARGUMENTS.get(method.name)
+        if there is None:
+            known = ", ".join(HOOK_ARGUMENTS)
+            yield f"listens to {method.name}, which does not exist; there is {known}"
             continue
         given = [argument.arg for argument in method.args.args[1:]]
-        if wrong := [name for name in given if name not in known[method.name]]:
-            there = ", ".join(sorted(known[method.name] - {"self"}))
-            yield f"its {method.name} asks for {', '.join(wrong)}; there is {there}"
+        if wrong := [name for name in given if name not in there]:
+            yield f"its {method.name} asks for {', '.join(wrong)}; there is {', '.join(there)}"
 
 
 def _is_mark(decorator: ast.expr) -> bool:

@@ -11,6 +11,7 @@ Pictures: uint8, height × width × 3, RGB, until they reach the device; there a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -219,6 +220,7 @@ COMPONENT_KINDS: dict[type, str] = {
     Schedule: "schedule",
     Trainer: "trainer",
 }
+DATA_KINDS = ("augmentation", "dataset", "degradation")  # what makes pictures; it needs no torch
 
 
 class DatasetSpecs:
@@ -293,3 +295,9 @@ class LifecycleSpecs:
 
 
 HOOK_SPECS: Iterable[type] = (DatasetSpecs, TrainerSpecs, LifecycleSpecs)
+HOOK_ARGUMENTS: dict[str, list[str]] = {  # what each hook is called with
+    name: [each for each in inspect.signature(spec).parameters if each != "self"]
+    for specs in HOOK_SPECS
+    for name, spec in vars(specs).items()
+    if name.startswith("frx_")
+}

@@ -334,6 +334,11 @@ CALLED = {
         "def f(image, rng):\n    'A degradation.'\n    return image / 255\n",
         "the degradation f gives float64 [24, 24, 3] for a picture uint8 [24, 24, 3]",
     ),
+    "degradation_with_an_option": (
+        "degradations",
+        "def f(image, rng, *, rows: int = 1):\n    'A degradation.'\n    return image[rows:]\n",
+        "the degradation f gives uint8 [22, 24, 3] for a picture uint8 [24, 24, 3]",
+    ),
     "degradation_gives_nothing": (
         "degradations",
         "def f(image, rng):\n    'A degradation.'\n    image[:] = 0\n",
@@ -413,7 +418,10 @@ def test_what_a_plugin_does_wrong_when_called_is_said_in_a_sentence(
     recipe = tmp_path / "tiny.toml"
     assert old in TINY
     recipe.write_text(TINY.replace(old, new.format(name)))
-    code, _, err = frx("run", str(recipe), "--out", str(tmp_path / "run"), "--device", "cpu")
+    words = ["run", str(recipe), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    if name == "degradation_with_an_option":
+        words += ["--set", f"degradations.{name}.rows=2"]
+    code, _, err = frx(*words)
     assert code == 2, err
     assert sentence in err
     assert "Traceback" not in err

@@ -14,8 +14,7 @@ import annotated_types as bounds
 import attrs
 from attrs import frozen
 
-from frx.build import Use
-from frx.specs import COMPONENT_KINDS
+from frx.build import component_kind
 
 Schema = dict[str, Any]
 Parts = dict[str, list[Schema]]  # by "array", "object" and, for the rest, "plain", in this order
@@ -86,11 +85,8 @@ class Types:
 
 def table_of(annotation: Any) -> Any:
     """The kind or class whose table an annotation asks for; None where it asks for no table."""
-    if get_origin(annotation) is Annotated and get_args(annotation)[0] is Use:
-        return get_args(annotation)[1]
-    if not isinstance(annotation, type):
-        return None
-    return COMPONENT_KINDS.get(annotation, annotation if attrs.has(annotation) else None)
+    is_class = isinstance(annotation, type) and attrs.has(annotation)
+    return component_kind(annotation) or (annotation if is_class else None)
 
 
 def distinct(schemas: Iterable[Schema]) -> list[Schema]:

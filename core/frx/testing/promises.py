@@ -6,12 +6,13 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
 from attrs import frozen
+
+from frx.build import called
 
 
 @frozen
@@ -23,10 +24,7 @@ class Promises:
     @classmethod
     def made_by(cls, component: Any) -> Promises:
         """Name sentences after a component: its function or class."""
-        if isinstance(component, partial):
-            component = component.func
-        named = component if hasattr(component, "__name__") else type(component)
-        return cls(named.__name__)
+        return cls(called(component))
 
     def kept(self, kept: Any, broken: str) -> None:
         """Raise AssertionError with the sentence `broken` unless `kept`."""

@@ -14,7 +14,7 @@ from torch import nn
 from frx.checkpoint import pack, unpack
 from frx.errors import RecipeError
 from frx.lifecycle import plugin_manager
-from frx.specs import HOOK_SPECS, Optimizer, Schedule
+from frx.specs import HOOK_ARGUMENTS, Optimizer, Schedule
 from frx.testing.promises import Promises
 from frx.tracking import Tracker, is_tracker
 
@@ -98,9 +98,8 @@ def check_hook(hook: object) -> None:
     """
     promises = Promises.made_by(hook)
     promises.kept(not inspect.isclass(hook), "is a class; an object of it is meant")
-    known = {name for specs in HOOK_SPECS for name in vars(specs) if name.startswith("frx_")}
     listening = [name for name in dir(type(hook)) if name.startswith("frx_")]
-    promises.kept(listening, f"listens to nothing; there is {', '.join(sorted(known))}")
+    promises.kept(listening, f"listens to nothing; there is {', '.join(sorted(HOOK_ARGUMENTS))}")
     for name in listening:
         promises.kept(
             hasattr(getattr(hook, name), "frx_impl"),
