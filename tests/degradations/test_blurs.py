@@ -1,5 +1,6 @@
 """Gaussian and median blur, beside their definitions."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -26,6 +27,20 @@ def test_gaussian_blur_equals_its_definition(sigma):
     reach = int(np.ceil(3 * sigma))
     # OpenCV rounds weights to 1/256.
     assert np.abs(blurred - gaussian_mean(image, sigma, reach)).max() <= 2
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.32, 1.7, 2, 2.9, 5.1, 26, 100])
+def test_gaussian_blur_equals_opencv_and_keeps_brightness(sigma):
+    image = np.random.default_rng(2).integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    blur = GaussianBlur(sigma_px=(sigma, sigma))
+    size = 2 * int(np.ceil(3 * sigma)) + 1
+    by_opencv = cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REFLECT_101)
+    blurred = blur(image, np.random.default_rng(0))
+    assert np.abs(blurred.astype(int) - by_opencv).max() <= 1
+    assert np.mean(blurred != by_opencv) < 0.001
+    for level in (0, 77, 255):
+        even = np.full_like(image, level)
+        np.testing.assert_array_equal(blur(even, np.random.default_rng(0)), even)
 
 
 def test_gaussian_deviation_is_drawn_from_the_range_and_none_changes_nothing():

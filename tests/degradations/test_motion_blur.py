@@ -79,6 +79,31 @@ def test_range_without_an_odd_length_is_refused(ends):
         MotionBlur(length_px=ends)
 
 
+def test_long_lines_are_summed_without_overflow():
+    image = np.full((40, 50, 3), 255, np.uint8)
+    for direction in STEPS:
+        for length in (255, 257, 259, 301):
+            blur = MotionBlur(length_px=(length, length), directions=[direction])
+            np.testing.assert_array_equal(blur(image, np.random.default_rng(0)), image)
+
+
+@pytest.mark.parametrize("length", [3, 11, 13, 15, 31, 131])
+def test_any_direction_equals_the_convolution(length):
+    image = np.random.default_rng(length).integers(0, 256, (37, 52, 3), dtype=np.uint8)
+    for seed in range(3):
+        blur = MotionBlur(length_px=(length, length), directions="any")
+        blurred = blur(image, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        rng.integers(length // 2, (length + 1) // 2)
+        weights = slanted_line(length, rng.uniform(0, np.pi))
+        reference = np.zeros(image.shape)
+        reach = length // 2
+        padded = np.pad(image.astype(float), ((reach, reach), (reach, reach), (0, 0)), "reflect")
+        for y, x in np.argwhere(weights):
+            reference += weights[y, x] * padded[y : y + 37, x : x + 52]
+        assert np.abs(blurred - reference).max() <= 0.51
+
+
 @pytest.mark.parametrize("length", [3, 11, 19])
 @pytest.mark.parametrize("degrees", [0, 20, 45, 90, 137, 179])
 def test_a_slanted_line_is_as_long_at_every_angle_and_thin(length, degrees):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import cos, pi, radians, sin
 from typing import TYPE_CHECKING, Annotated
 
 import attrs
@@ -58,7 +59,7 @@ class BrushHole:
         """Return the painted image [H, W, 3] and the mask [H, W]."""
         height, width = image.shape[:2]
         damaged, mask = image.copy(), self._painted(height, width, rng)
-        damaged[mask > 0] = self.fill
+        cv2.copyTo(np.full_like(image, self.fill), mask, dst=damaged)
         return damaged, mask
 
     def _painted(self, height: int, width: int, rng: np.random.Generator) -> Picture:
@@ -70,7 +71,7 @@ class BrushHole:
             vertices = self._vertices(height, width, rng)
             for start, end in pairwise([vertices[0], *vertices]):  # a dab, then the pieces
                 more = cv2.line(mask.copy(), start, end, 255, thickness)
-                if np.count_nonzero(more) > self.max_share * mask.size:
+                if cv2.countNonZero(more) > self.max_share * mask.size:
                     return mask
                 mask = np.asarray(more, np.uint8)
         return mask
@@ -79,12 +80,12 @@ class BrushHole:
         """The pixels (x, y) that a stroke goes through."""
         x, y = rng.uniform(0, width - 1), rng.uniform(0, height - 1)
         vertices = [(round(x), round(y))]
-        heading, side = rng.uniform(0, 2 * np.pi), 1
+        heading, side = rng.uniform(0, 2 * pi), 1
         for _ in range(rng.integers(*self.vertices, endpoint=True) - 1):
             length = rng.uniform(*self.length_share) * min(height, width)
-            x = min(max(x + length * np.cos(heading), 0), width - 1)
-            y = min(max(y + length * np.sin(heading), 0), height - 1)
+            x = min(max(x + length * cos(heading), 0), width - 1)
+            y = min(max(y + length * sin(heading), 0), height - 1)
             vertices.append((round(x), round(y)))
-            heading += side * np.radians(rng.uniform(*self.turn_deg))
+            heading += side * radians(rng.uniform(*self.turn_deg))
             side = -side
         return vertices

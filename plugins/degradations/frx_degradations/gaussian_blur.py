@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import cv2
 import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 
 from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
+
+
+def gaussian_weights(sigma: float) -> NDArray[np.float64]:
+    """A Gaussian bell out to 3 σ, as multiples of 1/256 that sum to 1.
+
+    With these OpenCV's separable filter works in whole numbers, and gives what its `GaussianBlur`
+    gives at half the cost. As there, what rounding takes from a weight the next one gets.
+    """
+    reach = ceil(3 * sigma)
+    weights = cv2.getGaussianKernel(2 * reach + 1, sigma).reshape(-1)
+    sums = np.rint(256 * weights[:reach].cumsum()) / 256
+    weights[:reach] = sums
+    weights[1:reach] -= sums[:-1]
+    weights[reach] = 1 - 2 * sums[-1]
+    weights[reach + 1 :] = weights[:reach][::-1]
+    return np.asarray(weights, np.float64)
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +54,10 @@ class GaussianBlur:
         sigma = rng.uniform(*self.sigma_px)
         if self.at_size_px is not None:
             sigma *= min(image.shape[:2]) / self.at_size_px
-        size = 2 * int(np.ceil(3 * sigma)) + 1
-        if size == 1:
+        if sigma == 0:
             return image.copy()
-        blurred = cv2.GaussianBlur(
-            np.ascontiguousarray(image), (size, size), sigma, borderType=cv2.BORDER_REFLECT_101
+        weights = gaussian_weights(sigma)
+        blurred = cv2.sepFilter2D(
+            np.ascontiguousarray(image), -1, weights, weights, borderType=cv2.BORDER_REFLECT_101
         )
         return np.asarray(blurred, np.uint8)

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from frx_degradations.noise_table import add_drawn, mirrored, upper_probabilities
+from frx_degradations.noise_table import add_drawn, mirrored, scaled, upper_probabilities
 from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @cache
 def normal_quantiles() -> NDArray[np.float32]:
-    """The standard normal at the midpoints of 65,536 equal probabilities, scaled to variance 1.
+    """Sizes of the standard normal at 65,536 equal probabilities' midpoints, for variance 1.
 
-    They reach ±4.32; without the scaling the missing tails would cost 1e-5 of the deviation.
+    They reach 4.32; without the scaling the missing tails would cost 1e-5 of the deviation.
     """
     upper = np.array([NormalDist().inv_cdf(p) for p in upper_probabilities()])
-    return mirrored(upper / np.sqrt(np.mean(upper**2)))
+    return mirrored((upper / np.sqrt(np.mean(upper**2))).astype(np.float32))
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +46,6 @@ class GaussianNoise:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""
-        sigma = np.float32(255 * rng.uniform(*self.sigma))
+        sigma = 255 * rng.uniform(*self.sigma)
         # The image holds integers, so rounding the noise rounds the sum.
-        return add_drawn(image, np.rint(normal_quantiles() * sigma).astype(np.int16), rng)
+        return add_drawn(image, scaled(normal_quantiles(), sigma), rng)

@@ -37,6 +37,4 @@ class Jpeg:
         ]
         levels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
         _, file = cv2.imencode(".jpg", levels, options)
-        written = cv2.imdecode(file, cv2.IMREAD_COLOR)
-        assert written is not None
-        return np.asarray(cv2.cvtColor(written, cv2.COLOR_BGR2RGB), np.uint8)
+        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8)

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from frx_degradations.noise_table import add_drawn, mirrored, upper_probabilities
+from frx_degradations.noise_table import add_drawn, mirrored, scaled, upper_probabilities
 from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @cache
 def laplacian_quantiles() -> NDArray[np.float32]:
-    """Laplace's distribution at the midpoints of 65,536 equal probabilities, scaled to variance 2.
+    """Sizes of Laplace's distribution at 65,536 equal probabilities' midpoints, for variance 2.
 
-    They reach ±11.1, as the density exp(−|x|) / 2 falls slowly.
+    They reach 11.1, as the density exp(−|x|) / 2 falls slowly.
     """
     upper = -np.log(2 * (1 - upper_probabilities()))
-    return mirrored(upper * np.sqrt(2 / np.mean(upper**2)))
+    return mirrored((upper * np.sqrt(2 / np.mean(upper**2))).astype(np.float32))
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +43,6 @@ class LaplacianNoise:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""
-        scale = np.float32(255 * rng.uniform(*self.scale))
+        scale = 255 * rng.uniform(*self.scale)
         # The image holds integers, so rounding the noise rounds the sum.
-        return add_drawn(image, np.rint(laplacian_quantiles() * scale).astype(np.int16), rng)
+        return add_drawn(image, scaled(laplacian_quantiles(), scale), rng)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frx.specs import Picture
 
 
-def poisson_quantiles(rate: float) -> NDArray[np.float64]:
+def poisson_quantiles(rate: float) -> NDArray[np.int64]:
     """Poisson's distribution at 32,768 equal probabilities, rising."""
     counts = np.arange(round(rate + 12 * np.sqrt(rate)) + 20)
     log_factorials = np.concatenate([[0], np.cumsum(np.log(counts[1:]))])
@@ -23,7 +23,7 @@ def poisson_quantiles(rate: float) -> NDArray[np.float64]:
     logs = counts * np.log(max(rate, 1e-300)) - rate - log_factorials
     reached = np.rint(np.cumsum(np.exp(logs)) * (ENTRIES // 2)).astype(int)
     reached[-1] = ENTRIES // 2
-    return np.repeat(counts, np.diff(reached, prepend=0)).astype(np.float64)
+    return np.repeat(counts, np.diff(reached, prepend=0))
 
 
 @attrs.frozen(kw_only=True)
@@ -44,5 +44,5 @@ class PoissonNoise:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""
-        counts = poisson_quantiles(rng.uniform(*self.rate))
-        return add_drawn(image, mirrored(counts).astype(np.int16), rng)
+        counts = np.minimum(poisson_quantiles(rng.uniform(*self.rate)), 255).astype(np.uint8)
+        return add_drawn(image, mirrored(counts), rng)

@@ -47,11 +47,14 @@ class Polygons:
         height, width = image.shape[:2]
         damaged, mask = image.copy(), np.zeros((height, width), np.uint8)
         for _ in range(self.count):
-            polygon = np.zeros_like(mask)
-            cv2.fillPoly(polygon, [self._corners(height, width, rng)], 255)
+            corners = self._corners(height, width, rng)
             fill = self.fills[rng.integers(len(self.fills))]
-            cover(damaged, polygon > 0, fill, rng)
-            mask |= polygon
+            (left, top), (right, bottom) = corners.min(0).clip(0), corners.max(0) + 1
+            box = slice(top, bottom), slice(left, right)
+            polygon = np.zeros_like(mask[box])
+            cv2.fillPoly(polygon, [corners - (left, top)], 255)
+            cover(damaged[box], polygon, fill, rng)
+            mask[box] |= polygon
         return damaged, mask
 
     def _corners(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.int32]:

@@ -62,11 +62,11 @@ class Shapes:
             rows, down = _span(y * height, size, height)
             columns, right = _span(x * width, size, width)
             if self.kinds[kind] == "circle":
-                inside = down[:, None] ** 2 + right**2 <= size**2
+                inside = 255 * (down[:, None] ** 2 + right**2 <= size**2).astype(np.uint8)
             else:
-                inside = np.ones((len(down), len(right)), np.bool_)
+                inside = np.full((len(down), len(right)), 255, np.uint8)
             cover(damaged[rows, columns], inside, self.fills[fill], rng)
-            mask[rows, columns][inside] = 255
+            mask[rows, columns] |= inside
         return damaged, mask
 
 

@@ -33,24 +33,25 @@ class SquareHole:
     fill: Annotated[int, Interval(ge=0, le=255)] = 128
 
     def __attrs_post_init__(self) -> None:
-        require_range("size_px", self._sizes(), 1)
+        size = self.size_px
+        require_range("size_px", (size, size) if isinstance(size, int) else size, 1)
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
         """Return the image with its holes filled [H, W, 3] and the mask [H, W]."""
         height, width = image.shape[:2]
         damaged, mask = image.copy(), np.zeros((height, width), np.uint8)
         for _ in range(self.count):
-            drawn = int(rng.integers(*self._sizes(), endpoint=True))
-            size = min(drawn, max(1, min(height, width) - 2))
-            hole = self._span(height, size, rng), self._span(width, size, rng)
-            damaged[hole], mask[hole] = self.fill, 255
+            size = self.size_px
+            if not isinstance(size, int):
+                size = int(rng.integers(size[0], size[1] + 1))
+            size = min(size, max(1, min(height, width) - 2))
+            rows, columns = self._span(height, size, rng), self._span(width, size, rng)
+            damaged[rows, columns] = self.fill
+            mask[rows, columns] = 255
         return damaged, mask
-
-    def _sizes(self) -> tuple[int, int]:
-        return (self.size_px, self.size_px) if isinstance(self.size_px, int) else self.size_px
 
     def _span(self, length: int, size: int, rng: np.random.Generator) -> slice:
         room = length - size
         margin = min(self.margin_px, room // 2)
-        corner = int(rng.integers(margin, room - margin, endpoint=True))
+        corner = int(rng.integers(margin, room - margin + 1))
         return slice(corner, corner + size)
