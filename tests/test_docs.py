@@ -37,7 +37,7 @@ from frx.hooks.checkpoints import SaveCheckpoints
 from frx.hooks.log import Log
 from frx.hooks.watch import Watch
 from frx.lifecycle import plugin_manager
-from frx.recipe import STAGE_DEFAULTS, Compared, Data, LossTerm, Recipe, Stage, load
+from frx.recipe import STAGE_DEFAULTS, Compared, Compute, Data, LossTerm, Recipe, Stage, load
 from frx.recipe_files import profiles
 from frx.registry import GROUPS, components, find
 from frx.run import Run
@@ -187,7 +187,8 @@ def test_other_commands_are_ordinary_and_their_files_exist() -> None:
         if words[0] != "frx":
             assert words[0] in OTHERS, f"{block.id}: {words[0]}"
             if words[0] == "python":
-                assert (ROOT / words[1]).exists(), f"{block.id}: {words[1]}"
+                place = ROOT / (words[2].replace(".", "/") if words[1] == "-m" else words[1])
+                assert place.exists() or place.with_suffix(".py").exists(), f"{block.id}: {place}"
 
 
 @pytest.mark.parametrize(
@@ -231,12 +232,19 @@ def test_what_takes_a_moment_really_runs(
 
 TABLES = {
     "### The recipe": Recipe,
+    "### `[compute]`": Compute,
     "### `[data]` and `[sets.NAME]`": Data,
     "### `[[stages]]`": Stage,
     "### `[[stages.losses]]`": LossTerm,
     "### `[[baselines]]`": Compared,
 }
-CALLED = {Data: "data", LossTerm: "loss term", Stage: "stage", Compared: "baseline"}
+CALLED = {
+    Compute: "compute",
+    Data: "data",
+    LossTerm: "loss term",
+    Stage: "stage",
+    Compared: "baseline",
+}
 
 
 def as_documented(type_: Any) -> str:
@@ -278,6 +286,8 @@ def test_every_key_of_a_recipe_is_documented_with_type_and_default(
             assert default == "–", key
         else:
             value = tomllib.loads(f"value = {default.strip('`')}")["value"]
+            if attrs.has(type(wanted)):
+                value = type(wanted)(**value)
             assert value == (list(wanted) if isinstance(wanted, tuple) else wanted), key
     assert not documented, f"invented: {', '.join(documented)}"
 

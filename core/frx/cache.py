@@ -7,7 +7,6 @@ import math
 import mmap
 import os
 import shutil
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,11 @@ from frx.files import failing_clearly
 from frx.specs import Dataset
 
 Picture = NDArray[np.uint8]
+_Kept = tuple[NDArray[np.uint64], Picture]  # checksums [slots], records [slots, bytes]
 
-_VERSION = 1
+_VERSION = 2
 _TRIES = 16
+_WORD = 8
 
 
 class Cached:
@@ -43,22 +44,26 @@ class Cached:
     def __init__(self, dataset: Dataset, folder: Path | None = None) -> None:
         self.dataset = dataset
         self.shapes = _shapes(_first_readable(dataset))
-        self._record = sum(math.prod(shape) for shape in self.shapes.values())
+        # A whole number of words, which the checksum is made of.
+        size = sum(math.prod(shape) for shape in self.shapes.values())
+        self._record = -(-size // _WORD) * _WORD
+        self._weights = _odd_numbers(self._record // _WORD)
         self.file: Path | None = None
-        self._map: mmap.mmap | None = None
+        self._kept: _Kept | None = None
         self.slots = len(dataset)
         if folder is None:
             # A third: there may be other sets, and training needs the rest.
-            self.slots = min(self.slots, _free_memory() // 3 // (4 + self._record))
-            self._map = _shared_memory(self.size_bytes) if self.slots else None
+            self.slots = min(self.slots, _free_memory() // 3 // (_WORD + self._record))
+            if self.slots:
+                self._kept = self._arrays(_shared_memory(self.size_bytes))
         else:
             self.file = folder / f"{self._key()}.pictures"
-            self._map = _shared_file(self.file, self.size_bytes)
+            self._kept = self._arrays(_shared_file(self.file, self.size_bytes))
 
     @property
     def size_bytes(self) -> int:
         """What the kept samples and their checksums take."""
-        return self.slots * (4 + self._record)
+        return self.slots * (_WORD + self._record)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -81,43 +86,50 @@ class Cached:
 
     def __getitem__(self, index: int) -> dict[str, Picture]:
         index = range(len(self))[index]
-        kept = self._kept(index)
-        if kept is not None:
-            return kept
+        if self._kept is None or index >= self.slots:
+            return self.dataset[index]
+        checksums, records = self._kept
+        # A copy first: another process may be writing, and the caller may change what it gets.
+        record = records[index].copy()
+        if self._checksum(record) == checksums[index]:
+            return self._taken_apart(record)
         pictures = self.dataset[index]
-        if self._map is not None and index < self.slots and _shapes(pictures) == self.shapes:
-            joined: Picture = np.concatenate([pictures[name].ravel() for name in self.shapes])
-            checksums, records = self._arrays(self._map)
-            records[index] = joined
-            checksums[index] = zlib.crc32(joined.data)
+        if _shapes(pictures) == self.shapes:
+            record[:] = 0
+            for name, picture in self._taken_apart(record).items():
+                picture[:] = pictures[name]
+            records[index] = record
+            checksums[index] = self._checksum(record)
         return pictures
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_map": None}
+        return {**self.__dict__, "_kept": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self.file is not None:
-            self._map = _shared_file(self.file, self.size_bytes)
+            self._kept = self._arrays(_shared_file(self.file, self.size_bytes))
 
-    def _kept(self, index: int) -> dict[str, Picture] | None:
-        if self._map is None or index >= self.slots:
-            return None
-        checksums, records = self._arrays(self._map)
-        # A copy first: another process may be writing, and the caller may change what it gets.
-        record = records[index].copy()
-        # A record of zeros never has the checksum 0, so nothing marks a sample as kept but this.
-        if zlib.crc32(record) != checksums[index]:
-            return None
+    def _checksum(self, record: Picture) -> np.uint64:
+        """A weighted sum of the words: one other word always changes it, and it is fast.
+
+        That of zeros is 1, so nothing marks a sample as kept but its checksum.
+        """
+        total: np.uint64 = np.dot(record.view(np.uint64), self._weights) ^ np.uint64(1)
+        return total
+
+    def _taken_apart(self, record: Picture) -> dict[str, Picture]:
+        """The pictures of a record, as views of it."""
         pictures, at = {}, 0
         for name, shape in self.shapes.items():
-            pictures[name] = record[at : at + math.prod(shape)].reshape(shape)
-            at += math.prod(shape)
+            end = at + math.prod(shape)
+            pictures[name] = record[at:end].reshape(shape)
+            at = end
         return pictures
 
-    def _arrays(self, memory: mmap.mmap) -> tuple[NDArray[np.uint32], Picture]:
-        checksums = np.frombuffer(memory, np.uint32, self.slots)
-        records = np.frombuffer(memory, np.uint8, self.slots * self._record, 4 * self.slots)
+    def _arrays(self, memory: mmap.mmap) -> _Kept:
+        checksums = np.frombuffer(memory, np.uint64, self.slots)
+        records = np.frombuffer(memory, np.uint8, self.slots * self._record, _WORD * self.slots)
         return checksums, records.reshape(self.slots, self._record)
 
     def _key(self) -> str:
@@ -129,6 +141,10 @@ class Cached:
 
 def _shapes(pictures: dict[str, Picture]) -> dict[str, tuple[int, ...]]:
     return {name: pictures[name].shape for name in sorted(pictures)}
+
+
+def _odd_numbers(count: int) -> NDArray[np.uint64]:
+    return np.random.Philox(key=0).random_raw(count) | np.uint64(1)
 
 
 def _first_readable(dataset: Dataset) -> dict[str, Picture]:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
-from attrs import define
+from attrs import Factory, define, field, frozen
 from safetensors import SafetensorError, safe_open
 
 from frx import files
 from frx.errors import DataError
+from frx.snapshot import Layout, Memory
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 GENERATIONS = 2
 MANIFEST = "manifest.json"
@@ -26,11 +32,17 @@ MANIFEST = "manifest.json"
 
 def pack(state: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     """Split nested dicts, lists and tuples into JSON values and tensors by name."""
+    tree, tensors = _split(state)
+    return tree, {name: tensor.to("cpu").contiguous() for name, tensor in tensors.items()}
+
+
+def _split(state: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    """As `pack`, with the tensors as and where they are."""
     tensors: dict[str, torch.Tensor] = {}
 
     def walk(value: Any, path: str) -> Any:
         if isinstance(value, torch.Tensor):
-            tensors[path] = value.detach().to("cpu").contiguous()
+            tensors[path] = value.detach()
             return {"tensor": path}
         if isinstance(value, dict):
             return {"items": [[key, walk(item, f"{path}/{key}")] for key, item in value.items()]}
@@ -60,35 +72,95 @@ def unpack(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
             return tuple(unpack(item, tensors) for item in value)
 
 
-@define
+@frozen(eq=False)
+class _File:
+    """A file to be written. Its name is new: two saves at one step must not write over another."""
+
+    name: str
+    pages: memoryview
+    size: int
+    # Begun where training runs: OpenSSL locks something for it, and a process that loads data,
+    # forked while a thread has it locked, would find it locked for ever.
+    sha256: _Hash = Factory(hashlib.sha256)
+
+    def digest(self) -> str:
+        self.sha256.update(self.pages[: self.size])
+        return self.sha256.hexdigest()
+
+    def fill(self, path: Path) -> None:
+        files.fill_past_cache(path, self.pages, self.size)
+
+
+def _digests(parts: dict[str, _File]) -> dict[str, str]:
+    return {name: file.digest() for name, file in parts.items()}
+
+
+@define(eq=False)
 class Checkpoints:
-    """The checkpoints of one run folder."""
+    """The checkpoints of one run folder.
+
+    Saving copies the state into memory that is kept for it; threads write the copy while training
+    goes on. The process does not end before they are done, unless it is killed.
+    """
 
     folder: Path
     # Those known to be whole; None until they have been read.
     _generations: list[dict[str, Any]] | None = None
+    _memory: Memory = field(factory=Memory, init=False)
+    _threads: ThreadPoolExecutor = field(init=False)
+    _writing: Future[None] | None = field(default=None, init=False)
+
+    @_threads.default
+    def _one_that_writes_and_one_that_hashes(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(2, thread_name_prefix="frx-checkpoint")
+
+    @property
+    def is_writing(self) -> bool:
+        return self._writing is not None and not self._writing.done()
 
     def save(self, step: int, parts: dict[str, Any]) -> None:
-        """Make a new generation of the states in `parts`, then drop the oldest.
+        """Begin a new generation: the states in `parts` as they are now.
 
-        A part that did not change since the last generation may be left out: it is carried over.
+        Once it is whole, the oldest is dropped. A part that did not change since the last
+        generation may be left out: it is carried over.
+
+        Raises:
+            ResourceError: as `wait`, for what was saved before; or there is not enough memory.
+        """
+        self.wait()
+        layouts = {}
+        for name, state in parts.items():
+            tree, tensors = _split(state)
+            layouts[name] = Layout.of(tensors, json.dumps(tree))
+        snapshots = self._memory.take(list(layouts.values()))
+        begun = {}
+        for (name, layout), pages in zip(layouts.items(), snapshots, strict=True):
+            file = f"{name}-{step:09d}-{secrets.token_hex(4)}.safetensors"
+            begun[name] = _File(file, pages, layout.size)
+        # Asked for now: nothing can be once the process has begun to end.
+        hashed = self._threads.submit(_digests, begun)
+        self._writing = self._threads.submit(self._write, step, begun, hashed)
+
+    def wait(self) -> None:
+        """Until what was saved is on disk.
 
         Raises:
             ResourceError: it cannot be written; the earlier generations are as they were.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, step: int, parts: dict[str, _File], hashed: Future[dict[str, str]]) -> None:
         generations = self._manifest() if self._generations is None else self._generations
         entry: dict[str, Any] = {"step": step, "parts": {}}
         if generations:
             entry["parts"] |= generations[-1]["parts"]
-        for name, state in parts.items():
-            tree, tensors = pack(state)
-            raw = safetensors.torch.save(tensors, {"state": json.dumps(tree)})
-            digest = hashlib.sha256(raw).hexdigest()
-            # The digest too: two saves at one step must not write over one another.
-            file = f"{name}-{step:09d}-{digest[:8]}.safetensors"
-            files.write(self.folder / file, raw)
-            entry["parts"][name] = {"file": file, "bytes": len(raw), "sha256": digest}
+        for file in parts.values():
+            files.write_with(self.folder / file.name, file.fill)
+        for name, digest in hashed.result().items():
+            file = parts[name]
+            entry["parts"][name] = {"file": file.name, "bytes": file.size, "sha256": digest}
         generations = [*generations, entry][-GENERATIONS:]
         files.write(self.folder / MANIFEST, json.dumps({"generations": generations}, indent=1))
         self._generations = generations
@@ -104,7 +176,9 @@ class Checkpoints:
 
         Raises:
             DataError: there are checkpoints, but none is whole.
+            ResourceError: as `wait`.
         """
+        self.wait()
         passed: list[str] = []
         generations = self._manifest()
         while generations:

@@ -6,10 +6,11 @@ same whatever the number of workers, the batch size or the order, and nothing is
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from attrs import define, evolve, frozen
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from frx.blame import culprit
 from frx.build import Use, called
 from frx.cache import Cached
+from frx.cores import cores
 from frx.damage import damage
 from frx.errors import DataError, RecipeError, ResourceError
 from frx.files import cache_folder
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 Picture = NDArray[np.uint8]
 WORKER_TIMEOUT_S = 120
+MOST_WORKERS = 8  # that "auto" takes
 
 
 @frozen(eq=False)
@@ -40,7 +43,7 @@ class Subset:
     dataset: Dataset
     indices: NDArray[np.int64]
     on_bad: str = "error"
-    workers: int = 0
+    workers: int | Literal["auto"] = 0
     same_size: bool = True
     groups: NDArray[np.int64] | None = None  # of all samples of the data set
 
@@ -147,7 +150,7 @@ class Samples:
         dataset = self.subset.dataset
         name = dataset.name(index)
         pictures = dict(_checked(dataset[index], dataset))
-        if epoch is not None:
+        if epoch is not None and self.augmentations:
             rng = generator(self.seed, "augment", epoch, name)
             for augmentation in self.augmentations:
                 pictures = _checked(augmentation(pictures, rng), augmentation)
@@ -184,22 +187,14 @@ def _checked(pictures: Any, maker: object) -> dict[str, Picture]:
     )
 
 
-@define(eq=False)
-class Batch(Mapping[str, "Tensor"]):
-    """Tensors by name on the device, with the ids of the samples in them."""
+class Batch(dict[str, "Tensor"]):
+    """Tensors by name on the device, with the ids of the samples in them, and what was left out."""
 
-    tensors: dict[str, Tensor]
-    names: list[str]
-    bad: list[tuple[str, str]]
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.tensors)
-
-    def __len__(self) -> int:
-        return len(self.tensors)
+    def __init__(
+        self, tensors: Mapping[str, Tensor], names: list[str], bad: list[tuple[str, str]]
+    ) -> None:
+        super().__init__(tensors)
+        self.names, self.bad = names, bad
 
     @property
     def size(self) -> int:
@@ -267,9 +262,10 @@ def batches(
     from torch.utils.data import DataLoader
 
     starts = range(skip * batch_size, len(indices), batch_size)
-    workers = min(samples.subset.workers, len(starts))
+    workers = min(worker_count(samples.subset.workers, device), len(starts))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside torch's idle threads
+        warnings.filterwarnings("ignore", ".*worker processes", UserWarning)  # as was asked for
         loader: DataLoader[Any] = DataLoader(
             _Fetch(samples, epoch),  # type: ignore[arg-type]
             batch_sampler=[indices[start : start + batch_size].tolist() for start in starts],
@@ -277,6 +273,7 @@ def batches(
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),  # else each loader would draw from the model's own
             timeout=WORKER_TIMEOUT_S if workers else 0,
+            worker_init_fn=give_way if device.type == "cpu" else None,
             pin_memory=device.type == "cuda",
         )
         for fetched in _surviving(loader):
@@ -289,6 +286,27 @@ def batches(
                 for name, array in fetched["pictures"].items()
             }
             yield Batch(tensors, fetched["names"], fetched["bad"])
+
+
+def worker_count(setting: int | Literal["auto"], device: device) -> int:
+    """How many processes make batches for a device.
+
+    A CPU that trains has no time left to make batches in. Beside a GPU it has.
+    """
+    if setting != "auto":
+        return setting
+    return min(MOST_WORKERS, cores() - 1) if device.type == "cuda" else 0
+
+
+def give_way(_worker: int) -> None:
+    """Work only when the processor has nothing better to do.
+
+    With a worker on one of two cores, either of two training threads would wait for the other one
+    most of the time. What a worker makes is not in a hurry before training waits for it, and then
+    the processor is free.
+    """
+    if hasattr(os, "nice"):
+        os.nice(19)
 
 
 def _surviving(loader: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

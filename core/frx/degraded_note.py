@@ -53,7 +53,9 @@ class Note:
             return
         try:
             before = json.loads(self.path.read_bytes())
-            made_of, self.has_masks = dict(before["made_of"]), before["has_masks"]
+            # Notes from before there was a choice do not say how the pictures were decoded.
+            made_of = {"decoding": "full", **before["made_of"]}
+            self.has_masks = before["has_masks"]
             self.left_out = set(before["left_out"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -90,6 +92,7 @@ class Note:
             "seed": self.recipe.seed,
             "size": self.folder.size,
             "crop": self.folder.crop,
+            "decoding": self.folder.decoding,
             "degradations": self.recipe.table()["degradations"],
             "names_and_sizes": _digest(f"{self.names[n]}\0{self._sizes[n]}" for n in kept),
             "splits": _digest(f"{self.names[n]}\0{self.splits[n]}" for n in kept),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from frx import degraded_note, files
+from frx.blame import culprit
 from frx.damage import damage
 from frx.data import split
 from frx.datasets.folder import Folder
@@ -21,7 +22,7 @@ from frx.errors import DataError, FrxError, RecipeError
 from frx.images import shown
 from frx.interruption import Interrupted, Interruption, listening
 from frx.locking import locked
-from frx.parallel import on_all_cores
+from frx.parallel import in_processes
 from frx.progress import Progress, say
 from frx.randomness import generator
 from frx.recipe import Recipe
@@ -167,6 +168,11 @@ class _Work:
             reason = f"{shown(name)}: {error}"
         except FrxError as error:
             reason = str(error)
+        except Exception as error:
+            # Here, as what comes from another process has no traceback to find it in.
+            if (sentence := culprit(error)) is None:
+                raise
+            raise RecipeError(sentence) from error
         else:
             try:
                 self.triples.write(index, clean, damaged)
@@ -184,7 +190,7 @@ class _Work:
             return
         with (
             Progress(label, before + len(items), done=before) as progress,
-            closing(on_all_cores(work, items)) as results,
+            closing(in_processes(work, items)) as results,
         ):
             for item, result in zip(items, results, strict=True):
                 yield item, result
@@ -203,7 +209,7 @@ def _open(source: Path, recipe: Recipe) -> Folder:
     size = use.setting("size")
     more: dict[str, Any] = {}
     if use.component.load() is Folder:
-        more = {name: use.setting(name) for name in ("crop", "extensions")}
+        more = {name: use.setting(name) for name in ("crop", "extensions", "decoding")}
     return Folder(path=str(source), size="own" if size is None else size, **more)
 
 

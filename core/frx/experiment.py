@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import torch
 import frx
 from frx import files, report
 from frx.checkpoint import Checkpoints
+from frx.cores import cores
 from frx.data import open_sets
 from frx.errors import DataError, RecipeError, ResourceError
 from frx.hooks.checkpoints import SaveCheckpoints
@@ -71,6 +71,7 @@ def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = Fal
                 train(current)
         finally:
             current.hooks["progress"].close()
+            current.hooks["checkpoints"].close()
             record["seconds"] = round(record["seconds"] + time.monotonic() - started, 1)
             files.write(folder / RECORD, json.dumps(record, indent=2))
         _finish(current, record)
@@ -80,7 +81,10 @@ def open_run(
     recipe: Recipe, folder: Path, device: torch.device, interruption: Interruption | None = None
 ) -> Run:
     """Everything a run needs, built and placed, before the first step."""
-    precision = Precision.choose(recipe.precision, device)
+    compute = recipe.compute
+    precision = Precision.choose(compute, device)
+    torch.set_num_threads(cores() if compute.threads == "auto" else compute.threads)
+    say(f"{recipe.name} on {_describe(device)}: {_settings(precision)}")
     always = {"log": Log(), "progress": ProgressBar(), "watch": Watch()}
     hooks = always | build_hooks(recipe.hooks)
     hooks["checkpoints"] = SaveCheckpoints(
@@ -88,8 +92,6 @@ def open_run(
     )
     manager = plugin_manager(hooks)
     sets = open_sets(recipe, dataset_maker(manager))
-    # A thread too many makes training up to twice as slow, so a loading worker takes one away.
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - recipe.data.workers))
     torch.backends.cudnn.deterministic = True
     torch.manual_seed(seed_of(recipe.seed, "model"))
     model = precision.place(recipe.model.build())
@@ -171,6 +173,8 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "device": _describe(run.device),
         "precision": run.precision.name,
+        "memory_format": run.precision.memory_format,
+        "compile": run.precision.compiled,
         "threads": torch.get_num_threads(),
         "data": {name: subset.dataset.fingerprint() for name, subset in run.sets.items()},
         "images": {name: len(subset) for name, subset in run.sets.items()},
@@ -184,7 +188,7 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
                 f"{run.folder}: the data are no longer those it was begun with "
                 f"({record['images']} images then, {now['images']} now); --fresh starts over"
             )
-        for key in ("torch", "device", "precision", "threads"):
+        for key in ("torch", "device", "precision", "memory_format", "compile", "threads"):
             if record.get(key, now[key]) != now[key]:
                 say(
                     f"warning: {key} was {record[key]} and is {now[key]}: the run goes on, "
@@ -200,6 +204,19 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     record = {"seconds": record.get("seconds", 0.0), "finished": False, **now}
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
     return record
+
+
+def _settings(precision: Precision) -> str:
+    """How a run computes, in a line."""
+    threads = torch.get_num_threads()
+    return ", ".join(
+        [
+            precision.name,
+            precision.memory_format,
+            "compiled" if precision.compiled else "not compiled",
+            f"{threads} thread{'s' * (threads > 1)}  ([compute] in the recipe changes these)",
+        ]
+    )
 
 
 def _describe(device: torch.device) -> str:
@@ -248,7 +265,7 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
     }
     others = {n: network.module for n, network in run.networks.items() if n != "model"}
     export(run.folder / "model", run.recipe.model, run.model.state_dict(), about, others)
-    restorer = Restorer.open(run.folder, run.device, run.recipe.precision)
+    restorer = Restorer.open(run.folder, run.device, run.recipe.compute)
     sets = {name: run.samples(name) for name in run.sets if name != "train"}
     baselines = NamedBaseline.build(run.recipe.baselines)
     scores = evaluate.score_sets(restorer, sets, run.metrics, run.device, baselines=baselines)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 
 from frx.download import sha256_of
@@ -18,6 +19,7 @@ from frx.errors import DataError, RecipeError, ResourceError
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer
 from frx.precision import Precision
+from frx.recipe import Compute
 from frx.tensor_file import load_tensors
 
 # Height and width of the aligned faces that those of the purpose "FaceSR" learned on.
@@ -74,10 +76,11 @@ def _one_by_one(call: Callable[..., Tensor], *batches: Tensor) -> Tensor:
     return torch.cat(results)
 
 
-def open_foreign(path: Path, device: torch.device, precision: str = "auto") -> Restorer:
+def open_foreign(path: Path, device: torch.device, compute: Compute | None = None) -> Restorer:
     """Open a file of weights (.pth, .pt, .ckpt, .bin, .safetensors) of a network spandrel knows.
 
-    It computes in bfloat16 where `precision` asks for it and spandrel says that it can.
+    It computes in bfloat16 where `compute` asks for it and spandrel says that it can, and in the
+    contiguous memory format, which some of these networks take for granted.
 
     Raises:
         RecipeError: spandrel is not installed.
@@ -100,9 +103,10 @@ def open_foreign(path: Path, device: torch.device, precision: str = "auto") -> R
             f"{path}: this {descriptor.architecture.name} makes {channels[1]} channels of "
             f"{channels[0]}, but photographs have three colours"
         )
-    chosen = Precision.choose(precision, device)
+    compute = evolve(compute or Compute(), memory_format="contiguous")
     if not descriptor.supports_bfloat16:
-        chosen = Precision(device, bf16=False)
+        compute = evolve(compute, precision="fp32")
+    chosen = Precision.choose(compute, device)
     module = (ForeignInpainting if masked else ForeignRestoration)(descriptor)
     of_faces = descriptor.purpose == "FaceSR"
     about = {
@@ -113,8 +117,7 @@ def open_foreign(path: Path, device: torch.device, precision: str = "auto") -> R
         "tags": list(descriptor.tags),
     }
     return Restorer(
-        # not channels_last: some of these networks take the usual memory format for granted
-        module.to(device).eval(),
+        chosen.place(module).eval(),
         chosen,
         about,
         size=FACE_SIZE_PX if of_faces else None,

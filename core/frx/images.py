@@ -37,9 +37,11 @@ from frx.errors import DataError, FrxError, ResourceError
 from frx.photograph import (
     Photograph,
     Samples,
+    colors_of,
     laid_on,
     orientation_of,
     photograph_of,
+    reduce_for,
     stored_as,
     turned,
 )
@@ -96,13 +98,21 @@ def read(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> Photograph:
         return with_all_bits(photograph, image, raw_mode, _orientation(image))
 
 
-def read_rgb(path: AnyPath, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read only the colours; what is transparent is laid on white, as a viewer would show it."""
+def read_rgb(
+    path: AnyPath, *, max_pixels: int = MAX_PIXELS, reduced_for: int | None = None
+) -> Picture:
+    """Read only the colours; what is transparent is laid on white, as a viewer would show it.
+
+    With `reduced_for`, a size in pixels, a JPEG comes at a half, quarter or eighth of its own size,
+    in a fraction of the time, where both sides stay at least twice that size, or a square becomes
+    that size exactly. Resized to it, a pixel then differs by some levels from the whole picture's.
+    """
     with _opened(Path(path), max_pixels) as image:
+        if reduced_for is not None:
+            reduce_for(image, reduced_for)
         if image.mode in ("RGB", "L") and "transparency" not in image.info:
             _load(image, max_pixels)
-            colors = image if image.mode == "RGB" else image.convert("RGB")
-            return turned(np.array(colors), _orientation(image))
+            return turned(colors_of(image), _orientation(image))
         photograph = _photograph(image, Path(path), max_pixels)
     return laid_on(photograph, 255)
 
@@ -215,8 +225,7 @@ def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     _require_file(path)
     try:
         with open(path, "rb") as file:
-            image = _identified(file, path, max_pixels)
-            yield image
+            yield _identified(file, path, max_pixels)
     except FrxError:
         raise
     except MemoryError as error:

@@ -23,6 +23,7 @@ from frx.blind import MASK_THRESHOLD, composited, finds_damage
 from frx.build import Use, converter_for, run_time_data
 from frx.errors import DataError, FrxError, RecipeError
 from frx.precision import Precision
+from frx.recipe import Compute
 from frx.strict import mistakes_in
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -96,7 +97,7 @@ class Restorer:
         cls,
         folder: Path,
         device: torch.device,
-        precision: str = "auto",
+        compute: Compute | None = None,
         mask_threshold: float | None = None,
     ) -> Restorer:
         """Read a run folder, or the `model/` folder of one.
@@ -129,7 +130,7 @@ class Restorer:
         except Exception as error:
             text = "; ".join(mistake.text for mistake in mistakes_in(error))
             raise DataError(f"{place / DESCRIPTION}: {text}") from error
-        chosen = Precision.choose(precision, device)
+        chosen = Precision.choose(compute or Compute(), device)
         size = about.get("size")
         size = size if isinstance(size, int) and size > 0 else None
         opened = cls(chosen.place(module).eval(), chosen, about, size=size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from attrs import define
+from attrs import define, field
 from torch import Tensor, nn
 
 from frx.build import Use
@@ -21,6 +21,11 @@ class Network:
     base_rates: list[float]
     pending: int = 0  # batches whose gradients wait for the next step
     norm: Tensor | None = None  # of all its gradients, before they were clipped, in the last update
+    parameters: list[nn.Parameter] = field(init=False)
+
+    @parameters.default
+    def _(self) -> list[nn.Parameter]:
+        return list(self.module.parameters())
 
     @classmethod
     def of(cls, module: nn.Module, use: Use) -> Network:
@@ -35,7 +40,26 @@ class Network:
                 f"the optimizer {use.name} gives a {type(optimizer).__name__}; a torch.optim."
                 "Optimizer is wanted"
             )
-        return cls(module, optimizer, [group["lr"] for group in optimizer.param_groups])
+        rates = [group["lr"] for group in optimizer.param_groups]
+        return cls(module, optimizer, rates)
+
+    def gradient_norm(self) -> Tensor:
+        """The Euclidean length of all gradients, one number."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if not gradients:
+            return torch.zeros(())
+        # As torch.nn.utils.get_total_norm has it, which first sorts them by device and type.
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        return norm
+
+    def step(self, factor: float) -> None:
+        """Move the weights, at learning rates of `factor` times those from which it goes out."""
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+        for parameter in self.parameters:
+            parameter.grad = None
+        self.pending = 0
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and unfinished gradients."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
@@ -66,6 +67,27 @@ class Photograph:
     lossless: bool = False
     deep: DeepPicture | None = None
     deep_alpha: DeepPicture | None = None
+
+
+def reduce_for(image: ImageFile.ImageFile, size: int) -> None:
+    """Have libjpeg leave out the frequencies that `size` pixels cannot show; others do nothing.
+
+    Less than twice the size, unless it is the very size, would be averaged unevenly.
+    """
+    width, height = image.size
+    for factor in (8, 4, 2):
+        if min(width, height) >= 2 * factor * size or width == height == factor * size:
+            image.draft(None, (width // factor, height // factor))
+            return
+
+
+def colors_of(image: Image.Image) -> Picture:
+    """Return the pixels of a loaded image of mode RGB or L; np.array takes much longer."""
+    if image.mode == "L":
+        return cv2.cvtColor(np.asarray(image), cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
+    padded = np.frombuffer(image.tobytes("raw", "RGBX"), np.uint8)
+    rows = padded.reshape(image.height, image.width, 4)
+    return cv2.cvtColor(rows, cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
 
 
 def photograph_of(image: ImageFile.ImageFile, raw_mode: str, path: Path) -> Photograph:

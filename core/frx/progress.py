@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sized
 from types import TracebackType
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -53,25 +53,41 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed or 0:.3g} {task.fields['unit']}/s", style="cyan")
 
 
+class _Bar(RichProgress):
+    """Asks how far the work has come whenever it is drawn, so that no step has to tell it."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._progress = progress
+        of = progress
+        self.add_task(of.label, total=of.total, completed=of.done, unit=of.unit, note="")
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            self.update(task.id, completed=self._progress.done, note=self._progress.note)
+        return super().get_renderables()
+
+
 class Progress:
-    """Progress of `total` units; `total` None is work whose end is not known."""
+    """Progress of `total` units; `total` None is work whose end is not known.
+
+    `note` stands at the line's end.
+    """
 
     def __init__(self, label: str, total: int | None, unit: str = "images", done: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self.before = done
+        self.note = ""
         self.started = self.spoken = time.monotonic()
-        self._bar = None
-        if console.is_terminal and not console.is_dumb_terminal:
-            self._bar = RichProgress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                _Rate(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
-                console=console,
-            )
-            self._task = self._bar.add_task(label, total=total, completed=done, unit=unit, note="")
+        self._bar = _Bar(self) if console.is_terminal and not console.is_dumb_terminal else None
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -87,17 +103,16 @@ class Progress:
         if self._bar:
             self._bar.stop()
         elif kind is None and time.monotonic() - self.started > PLAIN_EVERY_S:
-            self._speak("")
+            self.note = ""
+            self._speak()
 
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """`count` more units are done; `note` stands at the line's end."""
+    def advance(self, count: int = 1) -> None:
+        """`count` more units are done."""
         self.done += count
-        if self._bar:
-            self._bar.update(self._task, advance=count, note=note)
-        elif time.monotonic() - self.spoken > PLAIN_EVERY_S:
-            self._speak(note)
+        if self._bar is None and time.monotonic() - self.spoken > PLAIN_EVERY_S:
+            self._speak()
 
-    def _speak(self, note: str) -> None:
+    def _speak(self) -> None:
         self.spoken = time.monotonic()
         rate = (self.done - self.before) / (self.spoken - self.started)
         parts = [f"{self.label}: {self.done}"]
@@ -106,7 +121,7 @@ class Progress:
         parts.append(f"{rate:.3g} {self.unit}/s")
         if self.total is not None and rate and self.done < self.total:
             parts.append(f"{duration((self.total - self.done) / rate)} left")
-        say(" · ".join([*parts, note] if note else parts))
+        say(" · ".join([*parts, self.note] if self.note else parts))
 
 
 def track(

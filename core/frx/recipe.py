@@ -25,6 +25,16 @@ Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 
 @frozen(kw_only=True)
+class Compute:
+    """How networks are computed; "auto" is what is best on the device."""
+
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    compile: bool = False
+    threads: Literal["auto"] | Annotated[int, Ge(1)] = "auto"
+
+
+@frozen(kw_only=True)
 class Data:
     """Where images come from and how they are dealt out."""
 
@@ -34,7 +44,7 @@ class Data:
     groups_file: str | None = None
     on_bad: Literal["error", "skip"] = "error"
     cache: Literal["memory", "disk", "none"] = "memory"
-    workers: Annotated[int, Ge(0)] = 0
+    workers: Literal["auto"] | Annotated[int, Ge(0)] = "auto"
 
 
 @frozen(kw_only=True)
@@ -109,7 +119,7 @@ class Recipe:
 
     name: str
     seed: Annotated[int, Ge(0)] = 42
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    compute: Compute = Factory(Compute)
     data: Data
     sets: dict[str, Data] = Factory(dict)
     augmentations: list[Annotated[Use, "augmentation"]] = Factory(list)
@@ -126,7 +136,7 @@ class Recipe:
         return table
 
 
-for _class in (Data, LossTerm, Compared, Stage, Recipe):
+for _class in (Compute, Data, LossTerm, Compared, Stage, Recipe):
     attrs.resolve_types(_class, include_extras=True)
 
 

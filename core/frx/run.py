@@ -15,6 +15,7 @@ import torch
 from attrs import Factory, define, field
 from torch import Tensor, nn
 
+from frx.allocation import keep_freed_memory
 from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
 from frx.errors import DivergedError, RecipeError
 from frx.network import Network
@@ -123,25 +124,19 @@ class Run:
         Raises:
             DivergedError: the loss or a gradient is not finite; no weight has been touched.
         """
-        network = self.networks[name]
-        (loss / self.stage.accumulate).backward()  # type: ignore[no-untyped-call]
+        network, stage = self.networks[name], self.stage
+        share = loss if stage.accumulate == 1 else loss / stage.accumulate
+        share.backward()  # type: ignore[no-untyped-call]
         network.pending += 1
-        parameters = [p for p in network.module.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        network.norm = norm
-        if not torch.isfinite(loss.detach() + norm):
+        network.norm = norm = network.gradient_norm()
+        if not math.isfinite(loss.item() + norm.item()):
             raise self._diverged(name, loss)
-        if network.pending < self.stage.accumulate:
+        if network.pending < stage.accumulate:
             return
-        if self.stage.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.stage.clip_norm, norm)
+        if stage.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(network.parameters, stage.clip_norm, norm)
         done = self.position.epoch + self.position.batch / self.epoch_batches
-        factor = self.schedule(done, self.stage.epochs)
-        for group, rate in zip(network.optimizer.param_groups, network.base_rates, strict=True):
-            group["lr"] = rate * factor
-        network.optimizer.step()
-        network.optimizer.zero_grad(set_to_none=True)
-        network.pending = 0
+        network.step(self.schedule(done, stage.epochs))
 
     def _diverged(self, name: str, loss: Tensor) -> DivergedError:
         images = ", ".join(self.batch.names[:4]) if self.batch else "?"
@@ -222,6 +217,7 @@ def _shapes(network: nn.Module) -> dict[str, torch.Size]:
 
 def train(run: Run) -> None:
     """Train all stages from where the run stands to the end."""
+    keep_freed_memory()
     run.hook.frx_run_start(run=run)
     if not run.networks:
         run.begin_stage()

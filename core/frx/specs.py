@@ -246,11 +246,13 @@ class LifecycleSpecs:
     for each stage:  stage_start
         for each epoch:
             for each batch:  trainer.step → step_end
-            epoch_trained → validation_end → epoch_end → checkpoint_saved
+            epoch_trained → validation_end → epoch_end
         stage_end
     run_end
 
-    logged follows every line of the log: some steps of training, or a validation.
+    logged follows every line of the log: some steps of training, or a validation. checkpoint_saved
+    comes when a checkpoint is on disk: after a step_end, before the next is begun, or at the latest
+    before stage_end.
     """
 
     @hookspec
@@ -283,7 +285,7 @@ class LifecycleSpecs:
 
     @hookspec
     def frx_checkpoint_saved(self, run: Run) -> None:
-        """After a checkpoint is safe on disk."""
+        """Once a checkpoint is safe on disk; by then the run may be some steps further."""
 
     @hookspec
     def frx_stage_end(self, run: Run) -> None:

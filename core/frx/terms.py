@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 from attrs import define, field, frozen
@@ -29,16 +31,17 @@ class Term:
 
     table: LossTerm
     loss: Callable[..., Tensor]
+    label: str = field(init=False)
     # Whether it compares not pictures but what a discriminator's layers make of them.
     compares_features: bool = field(init=False)
+
+    @label.default
+    def _(self) -> str:
+        return self.table.label
 
     @compares_features.default
     def _(self) -> bool:
         return wants(self.loss, "real_features")
-
-    @property
-    def label(self) -> str:
-        return self.table.label
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The weighted loss of one batch.
@@ -58,11 +61,11 @@ class Term:
         data = {**batch, "restored": made, "logits": made, "clean": wanted, "target": wanted}
         if table.region is not None:
             data["region"] = grown(batch[table.region], table.ring_px)
-        return table.weight * self._value(data)
+        return self._value(data)
 
     def of_features(self, made: Features, real: Features) -> Tensor:
         """The weighted loss of what a discriminator's layers make of a batch and of clean ones."""
-        return self.table.weight * self._value({"made_features": made, "real_features": real})
+        return self._value({"made_features": made, "real_features": real})
 
     def _value(self, data: Mapping[str, Any]) -> Tensor:
         try:
@@ -70,9 +73,14 @@ class Term:
         except ValueError as error:  # such as a picture that is too small for it
             raise RecipeError(f"loss {self.label}: {error}") from error
         if isinstance(value, Tensor) and value.ndim == 0:
-            return value
+            return value if self.table.weight == 1 else self.table.weight * value
         what = f"{list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise RecipeError(f"loss {self.label}: gives {what}; one number, a tensor [], is wanted")
+
+
+def total(losses: Mapping[str, Tensor]) -> Tensor:
+    """The sum of one loss or more."""
+    return reduce(add, losses.values())
 
 
 def chosen(tensors: Mapping[str, Tensor], who: str, key: str, name: str) -> Tensor:

@@ -21,8 +21,10 @@ Picture = NDArray[np.uint8]
 class Counting:
     """Samples drawn from their number; remembers which were asked for."""
 
-    def __init__(self, count: int = 5, odd: int | None = None, bad: int | None = None) -> None:
-        self.count, self.odd, self.bad = count, odd, bad
+    def __init__(
+        self, count: int = 5, odd: int | None = None, bad: int | None = None, width: int = 6
+    ) -> None:
+        self.count, self.odd, self.bad, self.width = count, odd, bad, width
         self.asked: list[int] = []
 
     def __len__(self) -> int:
@@ -38,8 +40,8 @@ class Counting:
         side = 7 if index == self.odd else 6
         rng = np.random.default_rng(index)
         return {
-            "clean": rng.integers(0, 256, (side, 6, 3), np.uint8),
-            "mask": np.zeros((side, 6), np.uint8),
+            "clean": rng.integers(0, 256, (side, self.width, 3), np.uint8),
+            "mask": np.zeros((side, self.width), np.uint8),
         }
 
     def splits(self) -> dict[str, NDArray[np.int64]]:
@@ -104,6 +106,30 @@ def test_another_shape_passes_through(folder: Path | None) -> None:
         assert data.asked == [2]
 
 
+@pytest.mark.parametrize("width", [5, 7, 9])
+def test_any_size_is_kept(width: int, folder: Path | None) -> None:
+    data = Counting(width=width)
+    cached = Cached(data, folder)
+    for asked in (list(range(5)), []):
+        data.asked.clear()
+        for i in range(5):
+            assert_same(cached[i], Counting(width=width)[i])
+        assert data.asked == asked
+
+
+def test_black_pictures_are_decoded_once(folder: Path | None) -> None:
+    class Black(Counting):
+        def __getitem__(self, index: int) -> dict[str, Picture]:
+            return {name: picture * 0 for name, picture in super().__getitem__(index).items()}
+
+    data = Black()
+    cached = Cached(data, folder)
+    for asked in ([0], []):
+        data.asked.clear()
+        assert not cached[0]["clean"].any()
+        assert data.asked == asked
+
+
 def test_a_bad_sample_stays_bad(folder: Path | None) -> None:
     cached = Cached(Counting(bad=0), folder)  # the shapes come from the next
     for _ in range(2):
@@ -164,7 +190,7 @@ def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
         cached[i]
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
-    assert len(whole) == cached.size_bytes == 5 * (4 + 6 * 6 * 4)
+    assert len(whole) == cached.size_bytes == 5 * (8 + 6 * 6 * 4)
     for at in range(0, len(whole), 11):
         damaged = bytearray(whole)
         damaged[at] ^= 0x10
@@ -194,7 +220,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
 
 
 def test_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_free_memory", lambda: 3 * 2 * (4 + 6 * 6 * 4))
+    monkeypatch.setattr(cache, "_free_memory", lambda: 3 * 2 * (8 + 6 * 6 * 4))
     data = Counting()
     cached = Cached(data)
     for _ in range(2):

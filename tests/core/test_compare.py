@@ -271,7 +271,7 @@ def test_what_evaluate_scored_is_pictured_too(frx, runs: Path) -> None:
 
 def spoil_seed(run: Path, seed: int = 43) -> None:
     path = run / "recipe.toml"
-    path.write_text(path.read_text().replace("seed = 42\nprecision", f"seed = {seed}\nprecision"))
+    path.write_text(path.read_text().replace("\nseed = 42", f"\nseed = {seed}"))
 
 
 def spoil_model(run: Path) -> None:

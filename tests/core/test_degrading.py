@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from frx import images
+from frx.cores import cores
 from frx.data import Samples, split
 from frx.datasets.folder import Folder
 from frx.datasets.paired import Paired
@@ -249,7 +250,7 @@ def test_killed_and_interrupted_the_bytes_are_the_same() -> None:
     # Of what each worker was at when the process was killed the clean picture may be there alone.
     found = re.search(r"broken: (\d+) of 205 pictures are there already", stopped.stderr)
     assert found is not None
-    assert there - (os.cpu_count() or 1) <= int(found[1]) <= there
+    assert there - cores() <= int(found[1]) <= there
     assert "stopped; what is written stays in broken" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     last = kill_after(0, 0)
@@ -327,6 +328,10 @@ def more_noise() -> Recipe:
         (lambda: recipe("seed=8"), "seed = 7, which is 8 now"),
         (lambda: recipe("data.size=32"), "size = 24, which is 32 now"),
         (lambda: recipe("data.crop=none"), 'crop = "center", which is "none" now'),
+        (
+            lambda: recipe("data.decoding=reduced"),
+            'decoding = "full", which is "reduced" now',
+        ),
         (
             more_noise,
             "degradations.one_of.of.gaussian_noise.sigma = [0.1, 0.1], which is [0.2, 0.2] now",

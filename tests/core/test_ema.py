@@ -116,7 +116,14 @@ class Spy:
 
     @hookimpl
     def frx_checkpoint_saved(self, run: Run) -> None:
-        self.note(run, "saved")
+        parts, _ = Checkpoints(run.folder / "checkpoints").load()
+        assert parts is not None
+        state = parts["state"]
+        stage = run.recipe.stages[state["position"]["stage"]].name
+        kept = state["networks"]["model"]["weights"]
+        self.shown[stage, state["position"]["epoch"], "saved"] = {
+            name: value.numpy() for name, value in kept.items()
+        }
 
 
 @pytest.fixture

@@ -82,6 +82,23 @@ def test_crop_or_squeeze_to_the_size(tmp_path: Path) -> None:
     assert Folder(path=str(tmp_path / "f"))[0]["clean"].shape == (128, 128, 3)
 
 
+def test_reduced_decoding_is_close_to_the_whole(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "f").mkdir()
+    for name, height, width in (("square", 128, 128), ("wide", 150, 200), ("small", 40, 40)):
+        smooth = images.resize(rng.integers(60, 190, (5, 5, 3), np.uint8), height, width)
+        images.write(tmp_path / "f" / f"{name}.jpg", smooth)
+    whole = Folder(path=str(tmp_path / "f"), size=32)
+    reduced = Folder(path=str(tmp_path / "f"), size=32, decoding="reduced")
+    for i, differs in enumerate((False, True, True)):  # by name: the small one comes first
+        one, other = (data[i]["clean"].astype(int) for data in (whole, reduced))
+        assert other.shape == (32, 32, 3)
+        assert (one != other).any() == differs
+        assert np.abs(one - other).max() <= 6
+    own = Folder(path=str(tmp_path / "f"), size="own", decoding="reduced")
+    assert [own[i]["clean"].shape[:2] for i in range(3)] == [(40, 40), (128, 128), (150, 200)]
+
+
 def test_splits_are_folders(tmp_path: Path) -> None:
     root = tmp_path / "f"
     for name in ("train/b", "train/a/c", "val/d", "test/e", "test_blur/f", "test_blur-2/g", "x/h"):
@@ -170,6 +187,7 @@ def test_the_fingerprint_knows_sizes_and_options(faces: Path, cache: Path) -> No
     before = Folder(path=str(faces)).fingerprint()
     assert Folder(path=str(faces), size=64).fingerprint() != before
     assert Folder(path=str(faces), crop="none").fingerprint() != before
+    assert Folder(path=str(faces), decoding="reduced").fingerprint() != before
     with open(faces / "a.png", "ab") as file:
         file.write(b"more")
     os.utime(faces / "b")

@@ -22,6 +22,7 @@ from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import DataError, RecipeError
 from frx.foreign import ForeignRestoration, open_foreign
 from frx.model_folder import Restorer
+from frx.recipe import Compute
 from frx.restoring.model import open_model
 from frx.weights import SUFFIXES
 
@@ -59,7 +60,7 @@ def dncnn(channels: int = 1) -> nn.Module:
 def opened(network: nn.Module | dict[str, Tensor], precision: str = "fp32") -> Restorer:
     tensors = network.state_dict() if isinstance(network, nn.Module) else network
     torch.save({"params": tensors}, "network.pth")
-    return open_foreign(Path("network.pth"), CPU, precision)
+    return open_foreign(Path("network.pth"), CPU, Compute(precision=precision))
 
 
 # Networks ----------------------------------------------------------------------------------------

@@ -402,6 +402,58 @@ def test_four_ink_jpegs_match_another_decoder(transform: int, tmp_path: Path) ->
     assert photograph.notes == ("CMYK converted to RGB",)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "size", "reduced"),
+    [
+        (64, 64, 64, (64, 64)),
+        (64, 64, 32, (32, 32)),
+        (64, 64, 20, (64, 64)),  # 32 would be less than twice 20
+        (64, 80, 32, (64, 80)),  # no square
+        (64, 80, 16, (32, 40)),
+        (250, 131, 16, (63, 33)),
+        (250, 131, 2, (32, 17)),
+    ],
+)
+def test_a_jpeg_is_reduced_as_far_as_its_size_allows(
+    height: int, width: int, size: int, reduced: tuple[int, int], tmp_path: Path
+) -> None:
+    smooth = images.resize(COLORS, height, width)
+    images.write(tmp_path / "a.jpg", smooth, quality=100)
+    found = images.read_rgb(tmp_path / "a.jpg", reduced_for=size)
+    assert found.shape[:2] == reduced
+    whole = images.read_rgb(tmp_path / "a.jpg")
+    assert np.abs(found.astype(int) - images.resize(whole, *reduced)).max() <= 16
+    images.write(tmp_path / "a.png", smooth)
+    np.testing.assert_array_equal(images.read_rgb(tmp_path / "a.png", reduced_for=size), smooth)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_other_jpegs_are_reduced_and_turned_too(mode: str, tmp_path: Path) -> None:
+    picture = Image.fromarray(images.resize(COLORS, 40, 64)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a.jpg").write_bytes(encoded(picture, "JPEG", quality=100, exif=exif.tobytes()))
+    found = images.read_rgb(tmp_path / "a.jpg", reduced_for=10)
+    assert found.shape == (32, 20, 3)
+    whole = images.read_rgb(tmp_path / "a.jpg")
+    assert np.abs(found.astype(int) - images.resize(whole, 32, 20)).max() <= 16
+
+
+def test_the_limit_is_that_of_the_whole_picture(tmp_path: Path) -> None:
+    images.write(tmp_path / "a.jpg", images.resize(COLORS, 64, 64))
+    with pytest.raises(DataError, match=r"64 × 64 pixels; frx reads pictures of up to"):
+        images.read_rgb(tmp_path / "a.jpg", max_pixels=4_000, reduced_for=8)
+
+
+@pytest.mark.parametrize("reduced_for", [None, 2])
+def test_a_cut_jpeg_is_refused_however_it_is_read(reduced_for: int | None, tmp_path: Path) -> None:
+    content = encoded(images.resize(COLORS, 64, 64), "JPEG")
+    for length in range(0, len(content) - 40, 7):
+        (tmp_path / "cut.jpg").write_bytes(content[:length])
+        with pytest.raises(DataError, match=r"cut\.jpg"):
+            images.read_rgb(tmp_path / "cut.jpg", reduced_for=reduced_for)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
 def test_a_cut_file_never_gives_other_pixels(kind: str, tmp_path: Path) -> None:
     content = encoded(COLORS, kind)

@@ -137,7 +137,7 @@ BAD = {
     "wrong item": (changed("sigma = [0.1, 0.2]", 'sigma = [0.1, "b"]'), "degradations[0].sigma[1]: expected a number, got 'b'"),
     "low above high": (changed("sigma = [0.1, 0.2]", "sigma = [0.3, 0.2]"), "degradations[0]: gaussian_noise:"),
     "not a choice": (changed("width = 4", 'predict = "imgae"'), "model.predict: 'imgae' is not a choice; did you mean \"image\"?"),
-    "not a choice at the top": (changed('name = "tiny"', 'name = "tiny"\nprecision = "fp16"'), "precision: 'fp16' is not a choice"),
+    "not a choice at the top": (changed('name = "tiny"', 'name = "tiny"\ncompute.precision = "fp16"'), "compute.precision: 'fp16' is not a choice"),
     "table for a text": (changed('name = "train"', "name = { a = 1 }"), "stages[0].name: expected a text"),
     "text for a table": (changed('[model]\nuse = "unet"\nwidth = 4', '[model_]\nuse = "unet"'), "model: missing"),
     "component as number": (changed('optimizer = { use = "adam", lr = 1e-3 }', 'optimizer = 3'), "stages[0].optimizer: expected a table such as { use"),

@@ -87,16 +87,6 @@ def test_ssim_of_flat_images_is_the_luminance_term():
     assert SSIM()(dark, bright).item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_ssim_map_has_the_right_gradient():
-    restored, clean = (image.double() for image in noisy((12, 13), batch=1))
-    restored.requires_grad_()
-    ssim_map(restored, clean).mean().backward()
-    analytic = restored.grad
-    exact = restored.detach().clone().requires_grad_()
-    brute_force_ssim(exact, clean).mean().backward()
-    torch.testing.assert_close(analytic, exact.grad, rtol=1e-3, atol=1e-7)
-
-
 def test_ssim_keeps_float32_under_autocast():
     restored, clean = noisy((32, 32))
     with torch.autocast("cpu", torch.bfloat16):

@@ -181,8 +181,8 @@ def _pictures(
     found = _damaged(comparison, names, device)
     pictures = {name: [to_pixels(batch["degraded"])] for name, batch in found.items()}
     for run in comparison.runs:
-        precision = load(run / "recipe.toml", kinds=()).precision
-        restorer = Restorer.open(run, device, precision)
+        compute = load(run / "recipe.toml", kinds=()).compute
+        restorer = Restorer.open(run, device, compute)
         for name, batch in found.items():
             pictures[name].append(to_pixels(restorer(batch)["image"]))
     for name, batch in found.items():

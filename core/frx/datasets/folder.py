@@ -16,6 +16,7 @@ from frx import images
 from frx.datasets.folder_index import EXTENSIONS, FolderIndex, index_folder
 
 Crop = Literal["center", "none"]
+Decoding = Literal["full", "reduced"]
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +27,10 @@ class Folder:
     longer side is first cropped to the shorter (`crop = "center"`), or squeezed (`"none"`). Hidden
     files are left out; transparent pictures are laid on white.
 
+    With `decoding = "reduced"` large JPEGs are decoded at a half, quarter or eighth of their size,
+    in about half the time and with other pixels: squares of a multiple of `size` differ from full
+    decoding by about 50 dB PSNR, and a crop may move by a quarter of a pixel.
+
     Raises:
         DataError: the folder is missing or has no picture; a picture is missing or damaged.
     """
@@ -34,6 +39,7 @@ class Folder:
     size: Annotated[int, Ge(1)] | Literal["own"] = 128
     crop: Crop = "center"
     extensions: Annotated[tuple[str, ...], Len(1)] = EXTENSIONS
+    decoding: Decoding = "full"
     _index: FolderIndex = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -49,7 +55,9 @@ class Folder:
         return self._index[index]
 
     def __getitem__(self, index: int) -> dict[str, NDArray[np.uint8]]:
-        pixels = images.read_rgb(os.path.join(self._index.folder, self._index[index]))
+        reduced_for = self.size if self.decoding == "reduced" and self.size != "own" else None
+        path = os.path.join(self._index.folder, self._index[index])
+        pixels = images.read_rgb(path, reduced_for=reduced_for)
         return {"clean": squared(pixels, self.size, self.crop)}
 
     def splits(self) -> dict[str, NDArray[np.int64]]:
@@ -62,7 +70,8 @@ class Folder:
 
     def fingerprint(self) -> str:
         """Change with the names, the files' sizes and what is made of the pictures."""
-        made = f"{self._index.fingerprint} {self.size} {self.crop}"
+        decoding = " reduced" if self.decoding == "reduced" else ""
+        made = f"{self._index.fingerprint} {self.size} {self.crop}{decoding}"
         return hashlib.blake2b(made.encode(), digest_size=16).hexdigest()
 
 

@@ -14,7 +14,7 @@ class ProgressBar:
     """Takes part in every run: a bar a stage, a line a validation."""
 
     bar: Progress | None = None
-    note: str = ""
+    note: str = ""  # how the last validation went
 
     @hookimpl
     def frx_stage_start(self, run: Run) -> None:
@@ -27,14 +27,18 @@ class ProgressBar:
             label += f" ({position.stage + 1}/{len(run.recipe.stages)})"
         self.bar = Progress(label, run.stage.epochs * images, done=done)
         self.bar.__enter__()
+        self._say_epoch(run)
 
     @hookimpl
     def frx_step_end(self, run: Run) -> None:
         """Move the bar."""
         if self.bar and run.batch:
-            self.bar.advance(
-                run.batch.size, f"epoch {run.position.epoch + 1}/{run.stage.epochs} {self.note}"
-            )
+            self.bar.advance(run.batch.size)
+
+    @hookimpl
+    def frx_epoch_end(self, run: Run) -> None:
+        """Say which epoch is the next."""
+        self._say_epoch(run)
 
     @hookimpl
     def frx_validation_end(self, run: Run) -> None:
@@ -53,6 +57,10 @@ class ProgressBar:
         if run.position.stop:
             epoch = run.position.epoch
             say(f"  stage {run.stage.name} ends after epoch {epoch}: {run.position.stop}")
+
+    def _say_epoch(self, run: Run) -> None:
+        if self.bar and run.position.epoch < run.stage.epochs:
+            self.bar.note = f"epoch {run.position.epoch + 1}/{run.stage.epochs} {self.note}"
 
     def close(self) -> None:
         """Leave the terminal as it was, also after an error."""

@@ -20,7 +20,7 @@ from frx import recipe_files
 from frx.annotation_texts import type_text
 from frx.build import Use, options
 from frx.errors import RecipeError
-from frx.recipe import Compared, Data, LossTerm, Recipe, Stage, load
+from frx.recipe import Compared, Compute, Data, LossTerm, Recipe, Stage, load
 from frx.registry import nearest
 from frx.schema.keys import KEYS
 
@@ -97,7 +97,9 @@ class Writer:
         )
 
     def _lines(self, recipe: Recipe, patches: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
-        yield from self._fields(Recipe, recipe, "", ("seed", "precision"))
+        yield from self._fields(Recipe, recipe, "", ("seed",))
+        yield from self._heading("compute")
+        yield from self._fields(Compute, recipe.compute, "compute")
         yield from self._heading("data")
         if recipe.data.dataset.name != "folder":
             yield OWN_PICTURES.rstrip().format(use=recipe.data.dataset.name)

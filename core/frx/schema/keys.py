@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from frx.recipe import Compared, Data, LossTerm, Recipe, Stage
+from frx.recipe import Compared, Compute, Data, LossTerm, Recipe, Stage
 
 KEYS: dict[type, dict[str, str]] = {
     Recipe: {
         "name": "Names the run folder, runs/NAME: letters, digits, _, . and -.",
         "seed": "All that is drawn in training and damage follows from it.",
-        "precision": "In which numbers networks compute; auto: bf16 where the hardware is fast.",
+        "compute": "How networks are computed; left out, as is best on the device.",
         "data": "What is trained, validated and tested on.",
         "sets": "Further sets to score at the end, whole: [sets.old_photos].",
         "augmentations": "Vary the clean picture in training, before it is damaged.",
@@ -19,13 +19,19 @@ KEYS: dict[type, dict[str, str]] = {
         "baselines": "Classical methods to compare with at the end.",
         "hooks": "What listens to the run.",
     },
+    Compute: {
+        "precision": "In which numbers networks compute; auto: bf16 where the hardware is fast.",
+        "memory_format": "How pictures and weights lie in memory; channels_last is faster.",
+        "compile": "torch.compile: minutes at first, for what may be faster later.",
+        "threads": "Threads that compute on the CPU; auto: as many as there are cores.",
+    },
     Data: {
         "split": "Shares of train, val and test, where the data have no such folders; sum 1.",
         "split_seed": "Decides which picture goes where.",
         "groups_file": "Lines NAME GROUP, or a CSV: a group, such as a person, stays in one split.",
         "on_bad": "What an unreadable picture does: it ends the run, or is left out and named.",
         "cache": 'Where decoded pictures of one size are kept; "disk" outlives the run.',
-        "workers": "Processes that make batches; each takes a thread from the training.",
+        "workers": "Processes that make batches; auto: none on a CPU, up to 8 beside a GPU.",
     },
     Stage: {
         "name": "What it is called in logs, pictures and patches.",

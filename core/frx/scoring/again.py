@@ -44,7 +44,7 @@ def score_run(
             the recipe cannot score a set.
         DataError: the run has no model yet.
     """
-    restorer = Restorer.open(run, device, recipe.precision, mask_threshold)
+    restorer = Restorer.open(run, device, recipe.compute, mask_threshold)
     make = dataset_maker(plugin_manager(build_hooks(recipe.hooks)))
     sets: dict[str, Subset] = {}
     if splits or not others:

@@ -134,6 +134,7 @@ def _trained(
             pass
         finally:
             run.hooks["progress"].close()
+        run.hooks["checkpoints"].close()
         return first, run.state()
 
 

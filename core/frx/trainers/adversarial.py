@@ -15,7 +15,7 @@ from frx.errors import RecipeError
 from frx.regions import grown, mean_over
 from frx.run import Position, Run
 from frx.specs import AdversarialLoss, Discriminator
-from frx.terms import Features, Terms, chosen
+from frx.terms import Features, Terms, chosen, total
 
 # So near to a value that a discriminator has stayed there, on a scale on which 0 is a
 # discriminator that is always right, and 1 one that cannot tell.
@@ -133,7 +133,7 @@ class Adversarial:
                     real = self._judge(run, batch, batch["clean"])
                 losses |= self.losses.of_features(self._features(seen), self._features(real))
             losses["adversarial"] = self.weight * self._mean(self.game.generator, seen, batch)
-            run.update("model", sum(losses.values(), start=batch["clean"].new_zeros(())))
+            run.update("model", total(losses))
         return losses
 
     def _judge(self, run: Run, batch: Mapping[str, Tensor], picture: Tensor) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from frx.edges import edges
-from frx.regions import mean_over
+from frx.edges import EdgeDifference
+from frx.mean_difference import mean_difference
 
 
 def sobel(restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
@@ -17,4 +17,4 @@ def sobel(restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tens
     counts, the mean is over the values inside it, of the whole batch; these also depend on the
     pixels next to the region, which therefore get a gradient.
     """
-    return mean_over((edges(restored) - edges(clean)).abs(), region)
+    return mean_difference(EdgeDifference, restored, clean, region)

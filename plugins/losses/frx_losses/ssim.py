@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from frx.regions import mean_over
-from frx.ssim import ssim_map
+from frx.mean_difference import mean_difference
+from frx.ssim import Dissimilarity
 
 
 def ssim(restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
@@ -16,4 +16,4 @@ def ssim(restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tenso
     [B, 1, H, W], 1 where it counts, the mean is over the values inside it, of the whole batch;
     these also depend on the pixels up to 5 beside the region, which therefore get a gradient.
     """
-    return mean_over(1 - ssim_map(restored, clean), region)
+    return mean_difference(Dissimilarity, restored, clean, region)

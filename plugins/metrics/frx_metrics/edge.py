@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from frx.edges import edges
+from frx.edges import EdgeDifference
+from frx.mean_difference import differences
 from frx.regions import mean_of_each
 
 
@@ -31,4 +32,4 @@ class Edge:
 
     def __call__(self, restored: Tensor, clean: Tensor, region: Tensor | None = None) -> Tensor:
         """Return [B] for [B, 3, H, W]; `region` [B, 1, H, W] is 1 where it counts."""
-        return mean_of_each((edges(restored) - edges(clean)).abs(), region)
+        return mean_of_each(differences(EdgeDifference, restored, clean), region)

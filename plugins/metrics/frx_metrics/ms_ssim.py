@@ -61,7 +61,7 @@ class MSSSIM:
         restored, clean = restored.float(), clean.float()
         factors = []
         for level, weight in enumerate(self.weights, start=1):
-            brightness, texture = ssim_terms(restored, clean, window_px=WINDOW_PX)
+            brightness, texture = ssim_terms(restored, clean)
             likeness = brightness * texture if level == self.levels else texture
             factors.append(likeness.mean(dim=(2, 3)).relu() ** weight)
             if level < self.levels:

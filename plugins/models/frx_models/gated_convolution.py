@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from attrs import frozen
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+# So many values of gated taps at a time.
+MOST, MOST_ON_CUDA = 2**19, 2**24
 
 
 def gated_convolution(
@@ -20,9 +24,8 @@ def gated_convolution(
     The border is zero and K // 2 wide, so with stride 1 the result is as large as `x_BCHW`; with
     another, h = ⌈H / stride⌉ and w likewise. Where the gate is 1 this is an ordinary convolution.
 
-    A gate has one number for all channels. So the gated taps are not kept side by side, T times as
-    large as `x_BCHW`, as unfolding it would: one tap after the other is gated and goes through its
-    own 1 × 1 convolution, and the way back gates it once more.
+    The gated taps side by side would be T times as large as `x_BCHW`. They are made for a few rows
+    of the result at a time, small enough for a processor's cache, and once more on the way back.
 
     Raises:
         ValueError: the gate is not of the result's size.
@@ -55,6 +58,54 @@ def _views(padded_BCHW: Tensor, size: int, stride: int) -> list[Tensor]:
     ]
 
 
+@frozen
+class _Band:
+    """Some rows of the result, and those of x that its taps see, `above` and `below` of them none.
+
+    With r rows, the taps side by side are [B, T · C, r, w].
+    """
+
+    result: slice
+    seen: slice
+    above: int
+    below: int
+
+    def taps(self, x_BCHW: Tensor, size: int, stride: int) -> Tensor:
+        margin = size // 2
+        padded = F.pad(x_BCHW[..., self.seen, :], (margin, margin, self.above, self.below))
+        return torch.cat(_views(padded, size, stride), dim=1)
+
+    def add_taps(self, taps_BSrw: Tensor, dx_BCHW: Tensor, size: int, stride: int) -> None:
+        """The adjoint of `taps`: add to `dx_BCHW`."""
+        batch, channels, _, width = dx_BCHW.shape
+        rows, margin = self.seen.stop - self.seen.start, size // 2
+        padded = torch.zeros(
+            (batch, channels, self.above + rows + self.below, width + 2 * margin),
+            dtype=torch.promote_types(dx_BCHW.dtype, torch.float32),
+            device=dx_BCHW.device,
+        ).contiguous(memory_format=_layout(taps_BSrw))
+        views = _views(padded, size, stride)
+        for view, tap in zip(views, taps_BSrw.chunk(size**2, dim=1), strict=True):
+            view += tap
+        dx_BCHW[..., self.seen, :] += padded[
+            ..., self.above : self.above + rows, margin : margin + width
+        ]
+
+
+def _bands(x_BCHW: Tensor, size: int, stride: int) -> list[_Band]:
+    batch, channels, height, width = x_BCHW.shape
+    result_height, result_width = -(-height // stride), -(-width // stride)
+    most = MOST_ON_CUDA if x_BCHW.is_cuda else MOST
+    rows = max(1, most // (batch * channels * size**2 * result_width))
+    bands = []
+    for start in range(0, result_height, rows):
+        stop = min(start + rows, result_height)
+        first, last = stride * start - size // 2, stride * (stop - 1) + size // 2 + 1
+        seen = slice(max(first, 0), min(last, height))
+        bands.append(_Band(slice(start, stop), seen, seen.start - first, last - seen.stop))
+    return bands
+
+
 class _GatedConvolution(torch.autograd.Function):
     """Sums in float32 at least, whatever the tensors are."""
 
@@ -64,51 +115,56 @@ class _GatedConvolution(torch.autograd.Function):
     ) -> Tensor:
         context.save_for_backward(x_BCHW, gate_BThw, weight_OCKK)
         context.stride = stride
-        size, outputs = weight_OCKK.shape[-1], len(weight_OCKK)
-        shape = (len(x_BCHW), outputs, *gate_BThw.shape[-2:])
-        y_BOhw = _zeros(shape, x_BCHW)
-        for t, tap_BChw in enumerate(taps(x_BCHW, size, stride)):
-            y_BOhw += F.conv2d(tap_BChw * gate_BThw[:, t : t + 1], _tap(weight_OCKK, t))
-        return y_BOhw.to(x_BCHW.dtype)
+        size = weight_OCKK.shape[-1]
+        weight_OS11 = _side_by_side(weight_OCKK)
+        shape = len(x_BCHW), len(weight_OCKK), *gate_BThw.shape[-2:]
+        y_BOhw = x_BCHW.new_empty(shape).contiguous(memory_format=_layout(x_BCHW))
+        for band in _bands(x_BCHW, size, stride):
+            taps_BSrw = band.taps(x_BCHW, size, stride)
+            _by_tap(taps_BSrw, size).mul_(gate_BThw[:, :, None, band.result])
+            y_BOhw[..., band.result, :] = F.conv2d(taps_BSrw, weight_OS11)
+        return y_BOhw
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, dy_BOhw: Tensor) -> tuple[Tensor | None, ...]:
         x_BCHW, gate_BThw, weight_OCKK = context.saved_tensors
-        size, margin = weight_OCKK.shape[-1], weight_OCKK.shape[-1] // 2
-        dx_padded = _zeros(
-            [side + 2 * margin * (i > 1) for i, side in enumerate(x_BCHW.shape)], x_BCHW
+        size, stride = weight_OCKK.shape[-1], context.stride
+        weight_SO11 = _side_by_side(weight_OCKK).transpose(0, 1)
+        dx_BCHW, dgate_BThw = torch.zeros_like(x_BCHW), torch.empty_like(gate_BThw)
+        dweight_OS = torch.zeros_like(
+            weight_OCKK.flatten(1), dtype=torch.promote_types(weight_OCKK.dtype, torch.float32)
         )
-        dgate_BThw, dweight_OCT = torch.empty_like(gate_BThw), weight_OCKK.flatten(2).clone()
-        dy_PO = _places(dy_BOhw)
-        for t, (tap_BChw, dx_tap_BChw) in enumerate(
-            zip(
-                taps(x_BCHW, size, context.stride),
-                _views(dx_padded, size, context.stride),
-                strict=True,
-            )
-        ):
-            gate_B1hw = gate_BThw[:, t : t + 1]
-            dweight_OCT[..., t] = dy_PO.T @ _places(tap_BChw * gate_B1hw)
-            dgated_BChw = F.conv2d(dy_BOhw, _tap(weight_OCKK, t).transpose(0, 1))
-            dgate_BThw[:, t] = (dgated_BChw * tap_BChw).sum(1)
-            dx_tap_BChw += dgated_BChw * gate_B1hw
-        dx_BCHW = dx_padded[..., margin : -margin or None, margin : -margin or None]
-        return dx_BCHW.to(x_BCHW.dtype), dgate_BThw, dweight_OCT.view_as(weight_OCKK), None
+        for band in _bands(x_BCHW, size, stride):
+            dy_BOrw = dy_BOhw[..., band.result, :].contiguous(memory_format=_layout(x_BCHW))
+            gate_BT1rw = gate_BThw[:, :, None, band.result]
+            taps_BSrw = band.taps(x_BCHW, size, stride)
+            dtaps_BSrw = F.conv2d(dy_BOrw, weight_SO11)
+            dgated_BTCrw, taps_BTCrw = (_by_tap(one, size) for one in (dtaps_BSrw, taps_BSrw))
+            dgate_BThw[..., band.result, :] = (dgated_BTCrw * taps_BTCrw).sum(2)
+            taps_BTCrw.mul_(gate_BT1rw)
+            dweight_OS += _places(dy_BOrw).T @ _places(taps_BSrw)
+            dgated_BTCrw.mul_(gate_BT1rw)
+            band.add_taps(dtaps_BSrw, dx_BCHW, size, stride)
+        dweight_OTC = torch.unflatten(dweight_OS.to(weight_OCKK.dtype), 1, (size**2, -1))
+        return dx_BCHW, dgate_BThw, dweight_OTC.transpose(1, 2).reshape(weight_OCKK.shape), None
 
 
-def _tap(weight_OCKK: Tensor, t: int) -> Tensor:
-    """A 1 × 1 convolution [O, C, 1, 1]."""
-    return weight_OCKK.flatten(2)[..., t, None, None]
+def _layout(x_BCHW: Tensor) -> torch.memory_format:
+    is_last = x_BCHW.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if is_last else torch.contiguous_format
+
+
+def _side_by_side(weight_OCKK: Tensor) -> Tensor:
+    """A 1 × 1 convolution [O, T · C, 1, 1]."""
+    return weight_OCKK.flatten(2).transpose(1, 2).flatten(1)[..., None, None]
+
+
+def _by_tap(taps_BSrw: Tensor, size: int) -> Tensor:
+    """The taps' channels [B, T, C, r, w]; a view."""
+    return torch.unflatten(taps_BSrw, 1, (size**2, -1))
 
 
 def _places(x_BChw: Tensor) -> Tensor:
     """One row of channels a place, [B · h · w, C]; no copy where x is channels_last."""
     return x_BChw.permute(0, 2, 3, 1).reshape(-1, x_BChw.shape[1])
-
-
-def _zeros(shape: Any, like: Tensor) -> Tensor:
-    dtype = torch.promote_types(like.dtype, torch.float32)
-    return torch.zeros(shape, dtype=dtype, device=like.device).contiguous(
-        memory_format=torch.channels_last
-    )

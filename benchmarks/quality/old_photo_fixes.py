@@ -1,6 +1,6 @@
 """Score classical fixes beside a trained network, one kind of old-photo damage at a time.
 
-    python benchmarks/old_photo_fixes.py runs/old_photo_gan
+    python benchmarks/quality/old_photo_fixes.py runs/old_photo_gan
 
 Prints mean PSNR and SSIM on the run's test set for each kind: of the damaged input, of a classical
 method that is told what happened, and of the network, which is not. Noise: non-local means at the
@@ -48,7 +48,7 @@ def main() -> None:
     recipe = load(folder / "recipe.toml")
     test = open_sets(recipe, lambda use: use.build())["test"]
     metrics = NamedMetric.build(recipe.metrics, CPU)
-    network = Restorer.open(folder, CPU, recipe.precision)
+    network = Restorer.open(folder, CPU, recipe.compute)
     print(f"{len(test)} pictures")
     for kind, chain in chains(recipe).items():
         classical = CLASSICAL[kind]

@@ -1,6 +1,6 @@
 """Score a run's network on large faces that it sees at several sizes.
 
-    python benchmarks/face_sizes.py RUN faces/ 512 [KEY=VALUE …]
+    python benchmarks/quality/face_sizes.py RUN faces/ 512 [KEY=VALUE …]
 
 `faces/` has clean, aligned faces; those that the run tested, by name, are brought to 512 pixels,
 damaged there as its recipe says, reduced to each size, restored, and enlarged again. Prints the
@@ -58,7 +58,7 @@ def main() -> None:
         [use.build() for use in recipe.degradations],
     )
     metrics = NamedMetric.build(recipe.metrics, CPU)
-    restorer = Restorer.open(run, CPU, recipe.precision)
+    restorer = Restorer.open(run, CPU, recipe.compute)
     print(f"{len(chosen)} faces of {largest} px")
     size = restorer.size or largest
     while size <= largest:

@@ -1,0 +1,1 @@
+"""Speed and memory of frx beside what its users would use instead: `python -m benchmarks`."""
