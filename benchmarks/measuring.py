@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import platform
 import resource
 import statistics
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+
+from frx.cores import cores
 
 MEANINGS = {"≥": float.__ge__, "≤": float.__le__}
 
@@ -128,11 +129,10 @@ def machine() -> str:
     import psutil
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = torch.cpu.get_capabilities()
     bf16 = [name for name in ("amx_bf16", "avx512_bf16") if found.get(name)]
     parts = [
-        f"{cores} cores of {_processor()}" + (f" ({', '.join(bf16)})" if bf16 else ""),
+        f"{cores()} cores of {_processor()}" + (f" ({', '.join(bf16)})" if bf16 else ""),
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         f"Python {platform.python_version()}",
         f"torch {torch.__version__}",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from frx.errors import DataError, ResourceError
 from frx.files import failing_clearly
+from frx.memory import free_on_machine
 from frx.specs import Dataset
 
 Picture = NDArray[np.uint8]
@@ -53,7 +54,7 @@ class Cached:
         self.slots = len(dataset)
         if folder is None:
             # A third: there may be other sets, and training needs the rest.
-            self.slots = min(self.slots, _free_memory() // 3 // (_WORD + self._record))
+            self.slots = min(self.slots, free_on_machine() // 3 // (_WORD + self._record))
             if self.slots:
                 self._kept = self._arrays(_shared_memory(self.size_bytes))
         else:
@@ -154,26 +155,6 @@ def _first_readable(dataset: Dataset) -> dict[str, Picture]:
         except DataError as error:
             last = error
     raise last if len(dataset) else DataError("a data set without samples cannot be cached")
-
-
-def _free_memory() -> int:
-    """Return the bytes that can be had without swapping; a cautious guess where nothing says."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    except (OSError, ValueError):
-        pass
-    try:
-        # What a container may take is often less than the machine has.
-        group = Path("/sys/fs/cgroup")
-        most = int((group / "memory.max").read_text(encoding="ascii"))
-        found.append(max(0, most - int((group / "memory.current").read_text(encoding="ascii"))))
-    except (OSError, ValueError):
-        pass
-    if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
-    return min(found, default=4 * 2**30)
 
 
 def _shared_memory(size: int) -> mmap.mmap:

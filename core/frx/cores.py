@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_GROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+from frx import control_groups
 
 
 def cores() -> int:
@@ -22,30 +21,11 @@ def cores() -> int:
 
 def _quota() -> float:
     """The cores' worth of time that the process' control groups allow, of either version."""
-    try:
-        lines = _MEMBERSHIP.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return math.inf
     allowed = [math.inf]
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, place = rest.partition(":")
-        if not controllers:
-            allowed += [_share(folder / "cpu.max") for folder in _upwards(_GROUPS, place)]
-        elif "cpu" in controllers.split(","):
-            for folder in _upwards(_GROUPS / "cpu", place):
-                files = (folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
-                allowed.append(_share(*files))
+    for version, folder in control_groups.limiting("cpu"):
+        names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        allowed.append(_share(*(folder / name for name in names)))
     return min(allowed)
-
-
-def _upwards(root: Path, place: str) -> list[Path]:
-    """The folders of a group and of all around it: each of them may have a limit.
-
-    In a container the path can be the host's, of which only the root is seen.
-    """
-    inner = PurePosixPath(place.lstrip("/"))
-    return [root / inner, *(root / around for around in inner.parents)]
 
 
 def _share(*files: Path) -> float:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-import torch
 
-CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+from frx.control_groups import GROUPS, MEMBERSHIP, limiting
+
+if TYPE_CHECKING:
+    import torch
+
+# By version: a group's limit, what is taken of it, and what of that nobody uses.
+NAMES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory ran out, on a GPU or in the machine."""
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     # Windows, Linux and macOS, GPUs, and the libraries of GPUs
@@ -26,6 +37,8 @@ def free_bytes(device: torch.device) -> int | None:
     On a CPU it is what the machine can give without swapping, or what a container's limit leaves
     where that is less. What torch holds in reserve counts as free.
     """
+    import torch
+
     if device.type == "cuda":
         reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + reserved
@@ -33,41 +46,29 @@ def free_bytes(device: torch.device) -> int | None:
         own = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
         return max(0, min(own, int(psutil.virtual_memory().available)))
     if device.type == "cpu":
-        return min([int(psutil.virtual_memory().available), *left_by_limits()])
+        return free_on_machine()
     return None
 
 
-def left_by_limits(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> Iterator[int]:
+def free_on_machine() -> int:
+    """Memory in bytes that can be had without swapping, or what a container's limit leaves."""
+    return min([int(psutil.virtual_memory().available), *left_by_limits()])
+
+
+def left_by_limits(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> Iterator[int]:
     """What each memory limit that Linux sets this process leaves of it, in bytes.
 
-    Limits are those of its control group and of all that this one is in, in version 2 or 1;
-    `cgroups` is where they are to be seen, `own` says which one it is. Of what is taken, pages of
-    files that nobody reads count as free: they go when room is needed.
+    For `groups` and `membership` see `frx.control_groups`. Of what is taken, pages of files that
+    nobody reads count as free: they go when room is needed.
     """
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "memory":
-            top, limit, taken = cgroups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
-            idle = "total_inactive_file"
-        elif controllers == "":
-            top, limit, taken, idle = cgroups, "memory.max", "memory.current", "inactive_file"
-        else:
-            continue
-        # In a container the path is often one of outside, and only the top is to be seen.
-        inner = Path(path.lstrip("/"))
-        for group in {top / inner, *(top / outer for outer in inner.parents), top}:
-            try:
-                most = (group / limit).read_text().strip()
-                if most == "max":
-                    continue
-                counts = dict(
-                    row.split() for row in (group / "memory.stat").read_text().splitlines()
-                )
-                used = int((group / taken).read_text()) - int(counts.get(idle, 0))
-                yield max(0, int(most) - used)
-            except (OSError, ValueError):
+    for version, folder in limiting("memory", groups, membership):
+        limit, taken, idle = NAMES[version]
+        try:
+            most = (folder / limit).read_text().strip()
+            if most == "max":
                 continue
+            counts = dict(row.split() for row in (folder / "memory.stat").read_text().splitlines())
+            used = int((folder / taken).read_text()) - int(counts.get(idle, 0))
+            yield max(0, int(most) - used)
+        except (OSError, ValueError):
+            continue

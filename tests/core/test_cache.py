@@ -220,7 +220,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
 
 
 def test_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_free_memory", lambda: 3 * 2 * (8 + 6 * 6 * 4))
+    monkeypatch.setattr(cache, "free_on_machine", lambda: 3 * 2 * (8 + 6 * 6 * 4))
     data = Counting()
     cached = Cached(data)
     for _ in range(2):
@@ -228,5 +228,5 @@ def test_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None
         for i in range(5):
             assert_same(cached[i], Counting()[i])
     assert data.asked == [2, 3, 4]
-    monkeypatch.setattr(cache, "_free_memory", lambda: 0)
+    monkeypatch.setattr(cache, "free_on_machine", lambda: 0)
     assert_same(Cached(Counting())[1], Counting()[1])

@@ -6,11 +6,12 @@ import math
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from frx import cores as module
+from frx import control_groups
 from frx.cores import cores
 
 
@@ -18,8 +19,8 @@ from frx.cores import cores
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A system's control groups, in which this process is in a/b of both versions."""
     (tmp_path / "membership").write_text("4:memory:/\n3:cpu,cpuacct:/a/b\n0::/a/b\n")
-    monkeypatch.setattr(module, "_MEMBERSHIP", tmp_path / "membership")
-    monkeypatch.setattr(module, "_GROUPS", tmp_path / "groups")
+    seen = {"groups": tmp_path / "groups", "membership": tmp_path / "membership"}
+    monkeypatch.setattr(control_groups, "limiting", partial(control_groups.limiting, **seen))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     return tmp_path / "groups"
 

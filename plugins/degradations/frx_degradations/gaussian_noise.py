@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from frx_degradations.noise_table import add_drawn, mirrored, scaled, upper_probabilities
+from frx_degradations.noise_table import add_drawn, for_both_signs, scaled, upper_probabilities
 from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def normal_quantiles() -> NDArray[np.float32]:
     They reach 4.32; without the scaling the missing tails would cost 1e-5 of the deviation.
     """
     upper = np.array([NormalDist().inv_cdf(p) for p in upper_probabilities()])
-    return mirrored((upper / np.sqrt(np.mean(upper**2))).astype(np.float32))
+    return for_both_signs((upper / np.sqrt(np.mean(upper**2))).astype(np.float32))
 
 
 @attrs.frozen(kw_only=True)

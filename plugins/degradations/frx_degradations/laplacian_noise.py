@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from frx_degradations.noise_table import add_drawn, mirrored, scaled, upper_probabilities
+from frx_degradations.noise_table import add_drawn, for_both_signs, scaled, upper_probabilities
 from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def laplacian_quantiles() -> NDArray[np.float32]:
     They reach 11.1, as the density exp(−|x|) / 2 falls slowly.
     """
     upper = -np.log(2 * (1 - upper_probabilities()))
-    return mirrored((upper * np.sqrt(2 / np.mean(upper**2))).astype(np.float32))
+    return for_both_signs((upper * np.sqrt(2 / np.mean(upper**2))).astype(np.float32))
 
 
 @attrs.frozen(kw_only=True)

@@ -42,7 +42,7 @@ def scaled(quantiles: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(quantiles, alpha=scale), np.uint8)
 
 
-def mirrored(upper: NDArray[Any]) -> NDArray[Any]:
+def for_both_signs(upper: NDArray[Any]) -> NDArray[Any]:
     """For both halves of a table of a symmetric distribution the values above its middle."""
     return np.concatenate([upper, upper])
 

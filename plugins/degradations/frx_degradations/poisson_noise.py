@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from frx_degradations.noise_table import ENTRIES, add_drawn, mirrored
+from frx_degradations.noise_table import ENTRIES, add_drawn, for_both_signs
 from frx_degradations.ranges import require_range
 
 if TYPE_CHECKING:
@@ -45,4 +45,4 @@ class PoissonNoise:
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""
         counts = np.minimum(poisson_quantiles(rng.uniform(*self.rate)), 255).astype(np.uint8)
-        return add_drawn(image, mirrored(counts), rng)
+        return add_drawn(image, for_both_signs(counts), rng)
