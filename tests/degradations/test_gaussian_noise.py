@@ -52,7 +52,7 @@ def test_equals_an_addition_in_whole_numbers(shape):
     noisy = GaussianNoise(sigma=(0.2, 0.2))(image, np.random.default_rng(7))
     rng = np.random.default_rng(7)
     sizes = np.rint(normal_quantiles().astype(np.float64) * 255 * rng.uniform(0.2, 0.2))
-    words = np.random.SFC64(int(rng.integers(2**63))).random_raw(image.size // 4 + 1)
+    words = np.random.SFC64(int(rng.bit_generator.random_raw())).random_raw(image.size // 4 + 1)
     drawn = words.view(np.uint16)[: image.size].reshape(shape)
     noise = np.where(drawn < 32768, sizes[drawn], -sizes[drawn])
     np.testing.assert_array_equal(noisy, np.clip(image + noise, 0, 255))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from annotated_types import Interval
 
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn, drawn_whole, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -64,8 +64,8 @@ class BrushHole:
 
     def _painted(self, height: int, width: int, rng: np.random.Generator) -> Picture:
         mask = np.zeros((height, width), np.uint8)
-        for _ in range(rng.integers(*self.strokes, endpoint=True)):
-            width_px = rng.uniform(*self.width_share) * min(height, width)
+        for _ in range(drawn_whole(self.strokes, rng)):
+            width_px = drawn(self.width_share, rng) * min(height, width)
             # OpenCV draws a line of even thickness one pixel wider, an odd one two pixels.
             thickness = max(1, 2 * round((width_px - 1) / 2))
             vertices = self._vertices(height, width, rng)
@@ -78,14 +78,14 @@ class BrushHole:
 
     def _vertices(self, height: int, width: int, rng: np.random.Generator) -> list[tuple[int, int]]:
         """The pixels (x, y) that a stroke goes through."""
-        x, y = rng.uniform(0, width - 1), rng.uniform(0, height - 1)
+        x, y = drawn((0, width - 1), rng), drawn((0, height - 1), rng)
         vertices = [(round(x), round(y))]
-        heading, side = rng.uniform(0, 2 * pi), 1
-        for _ in range(rng.integers(*self.vertices, endpoint=True) - 1):
-            length = rng.uniform(*self.length_share) * min(height, width)
+        heading, side = drawn((0, 2 * pi), rng), 1
+        for _ in range(drawn_whole(self.vertices, rng) - 1):
+            length = drawn(self.length_share, rng) * min(height, width)
             x = min(max(x + length * cos(heading), 0), width - 1)
             y = min(max(y + length * sin(heading), 0), height - 1)
             vertices.append((round(x), round(y)))
-            heading += side * radians(rng.uniform(*self.turn_deg))
+            heading += side * radians(drawn(self.turn_deg, rng))
             side = -side
         return vertices

@@ -8,7 +8,7 @@ import attrs
 import cv2
 import numpy as np
 
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -32,7 +32,7 @@ class ColorShift:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the image with its colours changed [H, W, 3]."""
-        saturation, value = rng.uniform(*self.saturation), rng.uniform(*self.value)
+        saturation, value = drawn(self.saturation, rng), drawn(self.value, rng)
         # With V the largest channel, HSV turns a channel c into gain · (V − stretch · (V − c)):
         # a straight line in c, of which nothing but slope and offset differ between pixels.
         channels = cv2.split(np.ascontiguousarray(image))

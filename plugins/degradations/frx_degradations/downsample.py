@@ -8,6 +8,8 @@ import attrs
 import cv2
 import numpy as np
 
+from frx_degradations.ranges import drawn
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -39,7 +41,7 @@ class Downsample:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the blurred image [H, W, 3]."""
-        scale = rng.uniform(*self.scale)
+        scale = drawn(self.scale, rng)
         height, width = image.shape[:2]
         small = max(1, round(width * scale)), max(1, round(height * scale))
         way = INTERPOLATIONS[self.interpolation]

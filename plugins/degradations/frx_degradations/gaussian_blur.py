@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -51,7 +51,7 @@ class GaussianBlur:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the blurred image [H, W, 3]."""
-        sigma = rng.uniform(*self.sigma_px)
+        sigma = drawn(self.sigma_px, rng)
         if self.at_size_px is not None:
             sigma *= min(image.shape[:2]) / self.at_size_px
         if sigma == 0:

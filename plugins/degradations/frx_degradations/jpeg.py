@@ -8,7 +8,7 @@ import attrs
 import cv2
 import numpy as np
 
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn_whole, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -30,7 +30,7 @@ class Jpeg:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the image as the file has it [H, W, 3]."""
-        quality = int(rng.integers(*self.quality, endpoint=True))
+        quality = drawn_whole(self.quality, rng)
         options = [
             *(cv2.IMWRITE_JPEG_QUALITY, quality),
             *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),

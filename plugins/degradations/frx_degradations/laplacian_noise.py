@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frx_degradations.noise_table import add_drawn, for_both_signs, scaled, upper_probabilities
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -43,6 +43,6 @@ class LaplacianNoise:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""
-        scale = 255 * rng.uniform(*self.scale)
+        scale = 255 * drawn(self.scale, rng)
         # The image holds integers, so rounding the noise rounds the sum.
         return add_drawn(image, scaled(laplacian_quantiles(), scale), rng)

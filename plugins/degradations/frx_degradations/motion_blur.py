@@ -11,6 +11,7 @@ from annotated_types import Ge, Len
 from numpy.typing import NDArray
 
 from frx_degradations.odd_sizes import odd_for, refuse_without_odd
+from frx_degradations.ranges import drawn, drawn_of
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -129,5 +130,5 @@ class MotionBlur:
         image = np.ascontiguousarray(image)
         length = odd_for(image, self.length_px, self.at_size_px, rng)
         if self.directions == "any":
-            return weighted(image, slanted_line(length, rng.uniform(0, np.pi)))
-        return line_mean(image, length, self.directions[rng.integers(len(self.directions))])
+            return weighted(image, slanted_line(length, drawn((0, np.pi), rng)))
+        return line_mean(image, length, drawn_of(self.directions, rng))

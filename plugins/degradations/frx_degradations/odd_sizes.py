@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from frx_degradations.ranges import drawn_whole
+
 if TYPE_CHECKING:
     from frx.specs import Picture
 
@@ -33,8 +35,8 @@ def odd_for(
     another the number is multiplied, and rounded to the nearest odd one.
     """
     low, high = ends
-    drawn = 2 * int(rng.integers(low // 2, (high + 1) // 2)) + 1
+    number = 2 * drawn_whole((low // 2, (high - 1) // 2), rng) + 1
     if at_size_px is None:
-        return drawn
-    scaled = drawn * min(image.shape[:2]) / at_size_px
+        return number
+    scaled = number * min(image.shape[:2]) / at_size_px
     return 2 * int(np.rint((scaled - 1) / 2)) + 1

@@ -10,6 +10,7 @@ import numpy as np
 from annotated_types import Ge, Len
 
 from frx.specs import Degradation
+from frx_degradations.ranges import drawn_of
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -54,6 +55,6 @@ class OneOf:
     ) -> Picture | tuple[Picture, Picture]:
         """Return what the chosen one returns."""
         if self.weights is None:
-            return self.of[rng.integers(len(self.of))](image, rng)
+            return drawn_of(self.of, rng)(image, rng)
         shares = np.array(self.weights) / sum(self.weights)
         return self.of[rng.choice(len(self.of), p=shares)](image, rng)

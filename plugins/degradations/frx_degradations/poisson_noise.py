@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frx_degradations.noise_table import ENTRIES, add_drawn, for_both_signs
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -44,5 +44,5 @@ class PoissonNoise:
 
     def __call__(self, image: Picture, rng: np.random.Generator) -> Picture:
         """Return the noisy image [H, W, 3]."""
-        counts = np.minimum(poisson_quantiles(rng.uniform(*self.rate)), 255).astype(np.uint8)
+        counts = np.minimum(poisson_quantiles(drawn(self.rate, rng)), 255).astype(np.uint8)
         return add_drawn(image, for_both_signs(counts), rng)

@@ -11,7 +11,7 @@ from annotated_types import Ge, Len
 from numpy.typing import NDArray
 
 from frx_degradations.fills import Fill, cover
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn, drawn_of, drawn_whole, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -48,7 +48,7 @@ class Polygons:
         damaged, mask = image.copy(), np.zeros((height, width), np.uint8)
         for _ in range(self.count):
             corners = self._corners(height, width, rng)
-            fill = self.fills[rng.integers(len(self.fills))]
+            fill = drawn_of(self.fills, rng)
             (left, top), (right, bottom) = corners.min(0).clip(0), corners.max(0) + 1
             box = slice(top, bottom), slice(left, right)
             polygon = np.zeros_like(mask[box])
@@ -59,10 +59,10 @@ class Polygons:
 
     def _corners(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """The corners (x, y) of one polygon, to the nearest pixel."""
-        number = int(rng.integers(*self.vertices, endpoint=True))
+        number = drawn_whole(self.vertices, rng)
         # One corner in each of `number` equal sectors, so that no polygon is a mere sliver.
         angles = (np.arange(number) + rng.random(number)) * 2 * np.pi / number
         arms = rng.uniform(0.3, 1, (number, 1)) * np.stack([np.cos(angles), np.sin(angles)], 1)
-        across = rng.uniform(*self.across_px) * min(height, width) / self.at_size_px
+        across = drawn(self.across_px, rng) * min(height, width) / self.at_size_px
         arms *= across / np.ptp(arms, axis=0).max()
         return np.asarray(np.rint(rng.integers((width, height)) + arms), np.int32)

@@ -11,7 +11,7 @@ from annotated_types import Len
 from numpy.typing import NDArray
 
 from frx_degradations.fills import Fill, cover
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn_whole, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -52,7 +52,7 @@ class Shapes:
         """Return the image with the shapes on it [H, W, 3] and their mask [H, W]."""
         height, width = image.shape[:2]
         damaged, mask = image.copy(), np.zeros((height, width), np.uint8)
-        number = int(rng.integers(*self.count, endpoint=True))
+        number = drawn_whole(self.count, rng)
         shares, centres = rng.uniform(*self.size_share, number), rng.random((number, 2))
         kinds = rng.integers(len(self.kinds), size=number)
         fills = rng.integers(len(self.fills), size=number)

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from annotated_types import Ge, Interval
 
-from frx_degradations.ranges import require_range
+from frx_degradations.ranges import drawn_whole, require_range
 
 if TYPE_CHECKING:
     from frx.specs import Picture
@@ -43,7 +43,7 @@ class SquareHole:
         for _ in range(self.count):
             size = self.size_px
             if not isinstance(size, int):
-                size = int(rng.integers(size[0], size[1] + 1))
+                size = drawn_whole(size, rng)
             size = min(size, max(1, min(height, width) - 2))
             rows, columns = self._span(height, size, rng), self._span(width, size, rng)
             damaged[rows, columns] = self.fill
@@ -53,5 +53,5 @@ class SquareHole:
     def _span(self, length: int, size: int, rng: np.random.Generator) -> slice:
         room = length - size
         margin = min(self.margin_px, room // 2)
-        corner = int(rng.integers(margin, room - margin + 1))
+        corner = drawn_whole((margin, room - margin), rng)
         return slice(corner, corner + size)
