@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frx.cores import processes_here
 from frx.errors import DataError, ResourceError
 from frx.files import failing_clearly
 from frx.memory import free_on_machine
@@ -54,7 +55,8 @@ class Cached:
         self.slots = len(dataset)
         if folder is None:
             # A third: there may be other sets, and training needs the rest.
-            self.slots = min(self.slots, free_on_machine() // 3 // (_WORD + self._record))
+            most = free_on_machine() // 3 // processes_here()
+            self.slots = min(self.slots, most // (_WORD + self._record))
             if self.slots:
                 self._kept = self._arrays(_shared_memory(self.size_bytes))
         else:

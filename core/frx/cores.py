@@ -13,10 +13,16 @@ def cores() -> int:
     """The cores that can be kept busy, at least 1.
 
     Those that the process is bound to (`taskset`, Slurm), or fewer where its container has a share
-    of processor time (`docker run --cpus`, Kubernetes), whose fractions count as a core.
+    of processor time (`docker run --cpus`, Kubernetes), whose fractions count as a core. Processes
+    of one run share them.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, math.ceil(min(bound or 1, _quota())))
+    return max(1, math.ceil(min(bound or 1, _quota())) // processes_here())
+
+
+def processes_here() -> int:
+    """How many processes of one run torchrun started on this machine; they share it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def _quota() -> float:

@@ -188,17 +188,21 @@ def _checked(pictures: Any, maker: object) -> dict[str, Picture]:
 
 
 class Batch(dict[str, "Tensor"]):
-    """Tensors by name on the device, with the ids of the samples in them, and what was left out."""
+    """Tensors by name on the device, with the ids of the samples in them, and what was left out.
+
+    `whole` is how many images the batch has with the shares of other processes.
+    """
 
     def __init__(
         self, tensors: Mapping[str, Tensor], names: list[str], bad: list[tuple[str, str]]
     ) -> None:
         super().__init__(tensors)
         self.names, self.bad = names, bad
+        self.whole = len(names)
 
     @property
     def size(self) -> int:
-        """The number of images."""
+        """The number of images in this process."""
         return len(self.names)
 
 
@@ -256,8 +260,12 @@ def batches(
     *,
     epoch: int | None = None,
     skip: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
-    """Batches on the device, in the order given, without the first `skip`."""
+    """Batches on the device, in the order given, without the first `skip`.
+
+    With a share of (k, n) of each batch every n-th image from the k-th on; that may be none.
+    """
     import torch
     from torch.utils.data import DataLoader
 
@@ -268,12 +276,15 @@ def batches(
         warnings.filterwarnings("ignore", ".*worker processes", UserWarning)  # as was asked for
         loader: DataLoader[Any] = DataLoader(
             _Fetch(samples, epoch),  # type: ignore[arg-type]
-            batch_sampler=[indices[start : start + batch_size].tolist() for start in starts],
+            batch_sampler=[
+                indices[start : start + batch_size][share[0] :: share[1]].tolist()
+                for start in starts
+            ],
             num_workers=workers,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),  # else each loader would draw from the model's own
             timeout=WORKER_TIMEOUT_S if workers else 0,
-            worker_init_fn=give_way if device.type == "cpu" else None,
+            worker_init_fn=_begin_beside_cpu if device.type == "cpu" else _begin,
             pin_memory=device.type == "cuda",
         )
         for fetched in _surviving(loader):
@@ -296,6 +307,17 @@ def worker_count(setting: int | Literal["auto"], device: device) -> int:
     if setting != "auto":
         return setting
     return min(MOST_WORKERS, cores() - 1) if device.type == "cuda" else 0
+
+
+def _begin(_worker: int) -> None:
+    """Leave signals to the process that trains: torchrun sends them to all of its group."""
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        os.setpgrp()
+
+
+def _begin_beside_cpu(worker: int) -> None:
+    _begin(worker)
+    give_way(worker)
 
 
 def give_way(_worker: int) -> None:

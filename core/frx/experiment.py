@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import platform
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ import tomli_w
 import torch
 
 import frx
-from frx import files, report
+from frx import files, ranks, report
 from frx.checkpoint import Checkpoints
 from frx.cores import cores
 from frx.data import open_sets
@@ -29,6 +30,7 @@ from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
 from frx.locking import locked
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer, export
+from frx.network import weights
 from frx.precision import Precision
 from frx.progress import duration, say
 from frx.randomness import seed_of
@@ -52,14 +54,15 @@ def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = Fal
     """
     if folder.exists() and not folder.is_dir():
         raise RecipeError(f"{folder}: a file where the run folder would be; choose another --out")
-    if fresh:
+    if fresh and ranks.rank() == 0:
         _set_aside(folder)
-    with locked(folder):
+    with _own(folder) as folder, locked(folder):
         _same_recipe(recipe, folder)
-        record = _read(folder)
+        record = ranks.from_first(_read(folder))
         if record.get("finished"):
-            say(f"{folder}: already complete (--fresh starts over)")
-            report.print_scores(json.loads((folder / "scores.json").read_bytes()))
+            if ranks.rank() == 0:
+                say(f"{folder}: already complete (--fresh starts over)")
+                report.print_scores(json.loads((folder / "scores.json").read_bytes()))
             return
         started = time.monotonic()
         interruption = Interruption()
@@ -74,7 +77,19 @@ def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = Fal
             current.hooks["checkpoints"].close()
             record["seconds"] = round(record["seconds"] + time.monotonic() - started, 1)
             files.write(folder / RECORD, json.dumps(record, indent=2))
-        _finish(current, record)
+        best = current.best_weights or weights(current.model)
+        if ranks.rank() == 0:
+            _finish(current, best, record)
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[Path]:
+    """The run folder for rank 0; for another rank one for what its hooks write, which goes."""
+    if ranks.rank() == 0:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="frx-") as other:
+        yield Path(other)
 
 
 def open_run(
@@ -84,9 +99,19 @@ def open_run(
     compute = recipe.compute
     precision = Precision.choose(compute, device)
     torch.set_num_threads(cores() if compute.threads == "auto" else compute.threads)
-    say(f"{recipe.name} on {_describe(device)}: {_settings(precision)}")
+    processes = f"{ranks.count()} × " if ranks.count() > 1 else ""
+    say(f"{recipe.name} on {processes}{_describe(device)}: {_settings(precision)}")
+    for stage in recipe.stages:
+        if stage.batch_size < ranks.count():
+            say(
+                f"warning: stage {stage.name}: a batch of {stage.batch_size} leaves nothing to do "
+                f"for {ranks.count() - stage.batch_size} of {ranks.count()} processes"
+            )
     always = {"log": Log(), "progress": ProgressBar(), "watch": Watch()}
-    hooks = always | build_hooks(recipe.hooks)
+    chosen = build_hooks(recipe.hooks)
+    if ranks.rank() > 0:  # one process to watch is enough
+        chosen = {name: hook for name, hook in chosen.items() if not isinstance(hook, Tracker)}
+    hooks = always | chosen
     hooks["checkpoints"] = SaveCheckpoints(
         Checkpoints(folder / "checkpoints"), interruption or Interruption()
     )
@@ -176,10 +201,14 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         "memory_format": run.precision.memory_format,
         "compile": run.precision.compiled,
         "threads": torch.get_num_threads(),
+        "world_size": ranks.count(),
         "data": {name: subset.dataset.fingerprint() for name, subset in run.sets.items()},
         "images": {name: len(subset) for name, subset in run.sets.items()},
     }
-    parts, passed = run.hooks["checkpoints"].checkpoints.load()
+    mine = (tomli_w.dumps(run.recipe.table()), now["data"])
+    if ranks.from_first(mine) != mine:
+        raise DataError("other data or another recipe than rank 0 has: all machines need the same")
+    parts, passed = ranks.from_first(run.hooks["checkpoints"].checkpoints.load())
     for sentence in passed:
         say(f"warning: {sentence}")
     if parts is not None:
@@ -188,7 +217,8 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
                 f"{run.folder}: the data are no longer those it was begun with "
                 f"({record['images']} images then, {now['images']} now); --fresh starts over"
             )
-        for key in ("torch", "device", "precision", "memory_format", "compile", "threads"):
+        settings = ("torch", "device", "precision", "memory_format", "compile", "threads")
+        for key in (*settings, "world_size"):
             if record.get(key, now[key]) != now[key]:
                 say(
                     f"warning: {key} was {record[key]} and is {now[key]}: the run goes on, "
@@ -251,10 +281,8 @@ def _side(run: Run) -> int | None:
     return None
 
 
-def _finish(run: Run, record: dict[str, Any]) -> None:
+def _finish(run: Run, best: dict[str, torch.Tensor], record: dict[str, Any]) -> None:
     """Export the best weights, score them, write the report."""
-    if run.best_weights is not None:
-        run.model.load_state_dict(run.best_weights)
     about = {
         "recipe": run.recipe.name,
         "stage": run.stage.name,
@@ -264,7 +292,7 @@ def _finish(run: Run, record: dict[str, Any]) -> None:
         "frx": frx.__version__,
     }
     others = {n: network.module for n, network in run.networks.items() if n != "model"}
-    export(run.folder / "model", run.recipe.model, run.model.state_dict(), about, others)
+    export(run.folder / "model", run.recipe.model, best, about, others)
     restorer = Restorer.open(run.folder, run.device, run.recipe.compute)
     sets = {name: run.samples(name) for name in run.sets if name != "train"}
     baselines = NamedBaseline.build(run.recipe.baselines)

@@ -12,6 +12,42 @@ from frx.build import Use
 from frx.errors import RecipeError
 
 
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """What a network is made of by name, whole, also where processes share it out."""
+    return {name: _whole(value) for name, value in module.state_dict().items()}
+
+
+def load_weights(module: nn.Module, whole: dict[str, Any]) -> None:
+    """Put whole weights into a network, also where processes share it out."""
+    if not is_shared_out(module):
+        module.load_state_dict(whole)
+        return
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
+    set_model_state_dict(module, whole, options=StateDictOptions(full_state_dict=True))
+
+
+def is_shared_out(module: nn.Module) -> bool:
+    """Whether each process has a part of the weights only."""
+    return any(hasattr(parameter, "full_tensor") for parameter in module.parameters())
+
+
+def _whole(value: Any) -> Any:
+    """A tensor of which each process may have a part; anything else as it is."""
+    return value.full_tensor().cpu() if hasattr(value, "full_tensor") else value
+
+
+def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor as a parameter lies in memory, or among processes."""
+    if not hasattr(parameter, "full_tensor"):
+        return torch.empty_like(parameter).copy_(value)
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(parameter, DTensor)
+    mesh, placements = parameter.device_mesh, parameter.placements
+    return distribute_tensor(value.to(parameter.device), mesh, placements, src_data_rank=None)
+
+
 @define(eq=False)
 class Network:
     """A trained network with the optimiser that moves it."""
@@ -21,6 +57,7 @@ class Network:
     base_rates: list[float]
     pending: int = 0  # batches whose gradients wait for the next step
     norm: Tensor | None = None  # of all its gradients, before they were clipped, in the last update
+    averaging: nn.Module | None = None  # what losses go through where several processes train
     parameters: list[nn.Parameter] = field(init=False)
 
     @parameters.default
@@ -43,6 +80,11 @@ class Network:
         rates = [group["lr"] for group in optimizer.param_groups]
         return cls(module, optimizer, rates)
 
+    def learn(self, loss: Tensor) -> None:
+        """Add the gradients of a loss to those that wait, averaged over all processes."""
+        passed = loss if self.averaging is None else self.averaging(loss)
+        passed.backward()
+
     def gradient_norm(self) -> Tensor:
         """The Euclidean length of all gradients, one number."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -50,7 +92,7 @@ class Network:
             return torch.zeros(())
         # As torch.nn.utils.get_total_norm has it, which first sorts them by device and type.
         norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        return norm
+        return _whole(norm)  # type: ignore[no-any-return]
 
     def step(self, factor: float) -> None:
         """Move the weights, at learning rates of `factor` times those from which it goes out."""
@@ -64,13 +106,22 @@ class Network:
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and unfinished gradients."""
         gradients = (
-            {name: p.grad for name, p in self.module.named_parameters() if p.grad is not None}
+            {
+                name: _whole(p.grad)
+                for name, p in self.module.named_parameters()
+                if p.grad is not None
+            }
             if self.pending
             else {}
         )
+        optimizer = self.optimizer.state_dict()
+        moments = {
+            number: {key: _whole(value) for key, value in kept.items()}
+            for number, kept in optimizer["state"].items()
+        }
         return {
-            "weights": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "weights": weights(self.module),
+            "optimizer": {**optimizer, "state": moments},
             "pending": self.pending,
             "gradients": gradients,
         }
@@ -81,14 +132,13 @@ class Network:
         What stands beside a weight is laid out in memory as it is: fused optimisers walk through
         both in the order of memory, and read nonsense where the orders differ.
         """
-        self.module.load_state_dict(state["weights"])
+        load_weights(self.module, state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         for parameter, moments in self.optimizer.state.items():
             for key, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    moments[key] = torch.empty_like(parameter).copy_(value)
+                    moments[key] = _laid_out(value, parameter)
         self.pending = state["pending"]
         for name, parameter in self.module.named_parameters():
             if name in state["gradients"]:
-                gradient = state["gradients"][name]
-                parameter.grad = torch.empty_like(parameter).copy_(gradient)
+                parameter.grad = _laid_out(state["gradients"][name], parameter)

@@ -32,6 +32,7 @@ class Compute:
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
     compile: bool = False
     threads: Literal["auto"] | Annotated[int, Ge(1)] = "auto"
+    shard: bool = False
 
 
 @frozen(kw_only=True)

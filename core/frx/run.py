@@ -15,10 +15,11 @@ import torch
 from attrs import Factory, define, field
 from torch import Tensor, nn
 
+from frx import ranks
 from frx.allocation import keep_freed_memory
 from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
 from frx.errors import DivergedError, RecipeError
-from frx.network import Network
+from frx.network import Network, is_shared_out, load_weights, weights
 from frx.precision import Precision
 from frx.randomness import seed_of
 from frx.recipe import Recipe, Stage
@@ -118,6 +119,13 @@ class Run:
         """Named outputs (float32) of a network for the batch entries that it asks for."""
         return self.precision.forward(self.networks[name].module, batch)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """Of a mean over this process' images of the batch, that over the images of all processes.
+
+        A trainer that decides by a value, such as a loss, decides by this, so that all do the same.
+        """
+        return ranks.mean(value, self.batch)
+
     def update(self, name: str, loss: Tensor) -> None:
         """Let the network `name` learn from `loss`: the only way to step a network.
 
@@ -126,7 +134,8 @@ class Run:
         """
         network, stage = self.networks[name], self.stage
         share = loss if stage.accumulate == 1 else loss / stage.accumulate
-        share.backward()  # type: ignore[no-untyped-call]
+        network.learn(ranks.weighted(share, self.batch))
+        loss = self.mean(loss.detach())
         network.pending += 1
         network.norm = norm = network.gradient_norm()
         if not math.isfinite(loss.item() + norm.item()):
@@ -152,10 +161,12 @@ class Run:
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
+        random, *of_others = ranks.gathered(random)
         return {
             "position": attrs.asdict(self.position),
             "networks": {name: network.state() for name, network in self.networks.items()},
             "random": random,
+            **({"random_of_others": of_others} if of_others else {}),
             "bad_images": dict(self.bad_images),
             "warnings": list(self.warnings),
             "finished_stages": list(self.finished_stages),
@@ -179,9 +190,12 @@ class Run:
         for name, hook in self.hooks.items():
             if hasattr(hook, "load_state_dict"):
                 hook.load_state_dict(state["hooks"][name])
-        torch.set_rng_state(state["random"]["cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+        randoms = [state["random"], *state.get("random_of_others", [])]
+        if ranks.rank() < len(randoms):  # else there are more processes than before
+            random = randoms[ranks.rank()]
+            torch.set_rng_state(random["cpu"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(random["cuda"], self.device)
 
     def begin_stage(self) -> None:
         """Make the trainer, its networks' optimisers and the schedule of the stage.
@@ -200,14 +214,22 @@ class Run:
             known = ", ".join(sorted(modules))
             raise RecipeError(f"stage {stage.name}: optimizers.{name}: no such network ({known})")
         for name, module in modules.items():
-            self.precision.place(module)
+            if not is_shared_out(module):
+                self.precision.place(module)
             before = self.networks[name].module if name in self.networks else module
             if before is not module and _shapes(before) == _shapes(module):
-                module.load_state_dict(before.state_dict())
-        self.networks = {
-            name: Network.of(module, stage.optimizers.get(name, stage.optimizer))
-            for name, module in modules.items()
-        }
+                load_weights(module, weights(before))
+        self.networks = {}
+        for name, module in modules.items():
+            averaging = None
+            if ranks.count() > 1:
+                shard = name == "model" and self.recipe.compute.shard
+                averaging = ranks.prepared(module, self.device, shard=shard)
+            use = stage.optimizers.get(name, stage.optimizer)
+            self.networks[name] = Network.of(module, use)
+            self.networks[name].averaging = averaging
+        if ranks.rank() > 0:  # else all would drop the same units
+            torch.manual_seed(seed_of(self.recipe.seed, "stage", stage.name, ranks.rank()))
         self.schedule = stage.schedule.build()
 
 
@@ -227,7 +249,7 @@ def train(run: Run) -> None:
             break
         start_from_best = run.recipe.stages[run.position.stage + 1].start_from == "best"
         if start_from_best and run.best_weights is not None:
-            run.model.load_state_dict(run.best_weights)
+            load_weights(run.model, run.best_weights)
         run.position = Position(run.position.stage + 1, step=run.position.step)
         run.begin_stage()
     run.hook.frx_run_end(run=run)
@@ -242,12 +264,12 @@ def _train_stage(run: Run) -> None:
         position.batch = 0
         run.hook.frx_epoch_trained(run=run)
         if run.is_due(run.stage.validate_every_epochs):
-            run.validation = validate(run)
+            run.validation = ranks.from_first(validate(run))
             if run.validation["loss"] < position.best:
                 position.best, position.best_epoch = run.validation["loss"], position.epoch
                 run.best_weights = {
                     key: value.detach().to("cpu", copy=True)
-                    for key, value in run.model.state_dict().items()
+                    for key, value in weights(run.model).items()
                 }
                 run.best_changed = True
             run.hook.frx_validation_end(run=run)
@@ -283,16 +305,18 @@ def _train_epoch(run: Run) -> None:
         run.device,
         epoch=epoch,
         skip=position.batch,
+        share=(ranks.rank(), ranks.count()),
     )
-    for batch in feed:
+    for batch in ranks.completed(feed, run.device):
         run.batch = batch
         run.bad_images |= dict(batch.bad)
-        run.log = run.trainer.step(run, batch) if batch.size else {}
+        run.log = run.trainer.step(run, batch) if batch.whole else {}
         if not isinstance(run.log, Mapping):
             raise RecipeError(
                 f"the trainer {run.stage.trainer.name} gives a {type(run.log).__name__} after a "
                 "step; losses by name are wanted"
             )
+        run.log = ranks.means(run.log, batch)
         position.batch += 1
         position.step += 1
         run.hook.frx_step_end(run=run)

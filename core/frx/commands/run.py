@@ -31,13 +31,16 @@ def command(
 
     The same command again goes on with a run that was stopped, bit for bit. The run folder ends up
     with pictures, scores.json, curves.png, report.html and the trained model.
+
+    On several GPUs:  torchrun --nproc-per-node 4 -m frx run RECIPE
     """
     from frx.recipe import load
     from frx.recipe_files import find
 
     loaded = load(find(recipe), profiles=profiles, overrides=overrides)
-    from frx import experiment
+    from frx import experiment, ranks
     from frx.precision import choose_device
 
     folder = out or Path("runs", "-".join([loaded.name, *profiles]))
-    experiment.run(loaded, folder, choose_device(device), fresh=fresh)
+    with ranks.joined(choose_device(device)) as own_device:
+        experiment.run(loaded, folder, own_device, fresh=fresh)

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
+from frx import ranks
 from frx.checkpoint import Checkpoints
 from frx.errors import FrxError
 from frx.interruption import Interrupted, Interruption
@@ -17,7 +18,10 @@ from frx.specs import hookimpl
 
 @define(eq=False)
 class SaveCheckpoints:
-    """Takes part in every run, after all other hooks, so that their state is as it should be."""
+    """Takes part in every run, after all other hooks, so that their state is as it should be.
+
+    Where several processes train, all stop and save after the same step; rank 0 writes.
+    """
 
     checkpoints: Checkpoints
     interruption: Interruption
@@ -28,16 +32,17 @@ class SaveCheckpoints:
     @hookimpl(trylast=True)
     def frx_step_end(self, run: Run) -> None:
         """Save when it is time; stop when a signal has come."""
-        signal = self.interruption.number
+        is_late = time.monotonic() - self.saved_at > self.every_s
+        signal, to_save = ranks.largest(self.interruption.number or 0, is_late)
         self._announce(run)
-        if signal is not None or time.monotonic() - self.saved_at > self.every_s:
+        if signal or to_save:
             self.save(run)
         self._stop(run, signal)
 
     @hookimpl(trylast=True)
     def frx_epoch_end(self, run: Run) -> None:
         """Save; a signal may have come while the epoch was validated."""
-        signal = self.interruption.number
+        (signal,) = ranks.largest(self.interruption.number or 0)
         self.save(run)
         self._stop(run, signal)
 
@@ -56,7 +61,8 @@ class SaveCheckpoints:
         parts: dict[str, Any] = {"state": run.state()}
         if run.best_changed:
             parts["best"] = run.best_weights
-        self.checkpoints.save(run.step, parts)
+        if ranks.rank() == 0:
+            self.checkpoints.save(run.step, parts)
         run.best_changed = False
         self.saved_at = time.monotonic()
         self._to_announce = True
@@ -75,9 +81,10 @@ class SaveCheckpoints:
             self.checkpoints.wait()
             run.hook.frx_checkpoint_saved(run=run)
 
-    def _stop(self, run: Run, signal: int | None) -> None:
-        if signal is not None:
+    def _stop(self, run: Run, signal: int) -> None:
+        if signal:
             self._announce(run, wait=True)
+            ranks.from_first(None)  # one that ended now would have the launcher end them all
             raise Interrupted(
                 signal,
                 f"stopped after step {run.step}, saved in {self.checkpoints.folder}; "

@@ -11,6 +11,8 @@ from attrs import define, field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from frx.errors import RecipeError
+from frx.network import is_shared_out
 from frx.run import Run
 from frx.specs import hookimpl
 
@@ -35,8 +37,14 @@ class Ema:
 
     @hookimpl(trylast=True)
     def frx_stage_start(self, run: Run) -> None:
-        """Begin anew, unless the stage goes on."""
+        """Begin anew, unless the stage goes on.
+
+        Raises:
+            RecipeError: processes share the weights out, and none has them to average.
+        """
         network = run.networks["model"]
+        if is_shared_out(network.module):
+            raise RecipeError("hook ema: averages whole weights, and compute.shard shares them out")
         self._average = AveragedModel(network.module, use_buffers=True)
         self._average.update_parameters(network.module)  # the first time it copies
         if run.position.epoch or run.position.batch:

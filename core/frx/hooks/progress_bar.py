@@ -33,7 +33,7 @@ class ProgressBar:
     def frx_step_end(self, run: Run) -> None:
         """Move the bar."""
         if self.bar and run.batch:
-            self.bar.advance(run.batch.size)
+            self.bar.advance(run.batch.whole)
 
     @hookimpl
     def frx_epoch_end(self, run: Run) -> None:

@@ -24,6 +24,7 @@ KEYS: dict[type, dict[str, str]] = {
         "memory_format": "How pictures and weights lie in memory; channels_last is faster.",
         "compile": "torch.compile: minutes at first, for what may be faster later.",
         "threads": "Threads that compute on the CPU; auto: as many as there are cores.",
+        "shard": "Processes of torchrun share the model's weights out (FSDP), for large ones.",
     },
     Data: {
         "split": "Shares of train, val and test, where the data have no such folders; sum 1.",
