@@ -102,7 +102,7 @@ def beside_a_busy_worker(faces: Folder, training: Training) -> float:
 
 def work(faces: Folder) -> None:
     torch.set_num_threads(1)  # as in any worker
-    give_way(0)
+    give_way()
     for epoch in count():
         for index in range(FILES):
             samples(faces, 0).make(index, epoch)

@@ -306,7 +306,7 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
         code for cell, _ in rows("recipes.md", "estimates the\nmemory") for code in cell.split(", ")
     }
     ours = {str(error.exit_code) for error in (FrxError, *FrxError.__subclasses__())}
-    signals = {str(128 + signal.SIGINT), str(128 + signal.SIGTERM)}
+    signals = {str(128 + number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     assert told == {"0", *ours, *signals}
 
 

@@ -20,8 +20,8 @@ from attrs import Factory, define, field, frozen
 from safetensors import SafetensorError, safe_open
 
 from frx import files
-from frx.errors import DataError
-from frx.snapshot import Layout, Memory
+from frx.errors import REMEDY, DataError, DivergedError
+from frx.snapshot import Layout, Memory, not_finite
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -125,7 +125,8 @@ class Checkpoints:
         generation may be left out: it is carried over.
 
         Raises:
-            ResourceError: as `wait`, for what was saved before; or there is not enough memory.
+            DivergedError, ResourceError: as `wait`, for what was saved before; or there is not
+                enough memory.
         """
         self.wait()
         layouts = {}
@@ -145,7 +146,8 @@ class Checkpoints:
         """Until what was saved is on disk.
 
         Raises:
-            ResourceError: it cannot be written; the earlier generations are as they were.
+            DivergedError: not all of its numbers are finite.
+            ResourceError: it cannot be written; in both cases what was saved before stays.
         """
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -156,6 +158,12 @@ class Checkpoints:
         entry: dict[str, Any] = {"step": step, "parts": {}}
         if generations:
             entry["parts"] |= generations[-1]["parts"]
+        spoilt = next((name for file in parts.values() for name in not_finite(file.pages)), None)
+        if spoilt is not None:
+            raise DivergedError(
+                f"{self.folder}: after step {step} {spoilt.strip('/')} holds a number that is not "
+                f"finite; what was saved before stays; {REMEDY}"
+            )
         for file in parts.values():
             files.write_with(self.folder / file.name, file.fill)
         for name, digest in hashed.result().items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import click
 
 import frx
 from frx.errors import FrxError
+from frx.streams import say_no_more
 
 # What `frx --help` says of each command; a test holds these against the commands' own texts.
 COMMANDS = {
@@ -80,6 +82,8 @@ def cli(debug: bool, no_plugins: bool) -> None:
 def main() -> None:
     """Run the command line; errors become one sentence and an exit code."""
     debug = "--debug" in sys.argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # where it has no arrows, nor such names
     try:
         cli.main(standalone_mode=False, prog_name="frx")
         sys.stdout.flush()
@@ -96,7 +100,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _leave(128 + signal.SIGINT)
     except BrokenPipeError:  # `frx list | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say_no_more(sys.stdout)
         _leave(0)
     except (Exception, SystemExit) as error:
         from frx.blame import culprit
@@ -114,9 +118,11 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    print(f"frx: {text}" if "\n" not in text else text, file=sys.stderr)
+    try:
+        print(f"frx: {text}" if "\n" not in text else text, file=sys.stderr, flush=True)
+    except OSError:
+        say_no_more(sys.stderr)
 
 
 def _leave(code: int) -> None:
-    sys.stderr.flush()
     sys.exit(code)

@@ -23,6 +23,7 @@ from frx.cores import cores
 from frx.damage import damage
 from frx.errors import DataError, RecipeError, ResourceError
 from frx.files import cache_folder
+from frx.interruption import leave_signals_to_parent
 from frx.randomness import generator
 from frx.recipe import Data, Recipe
 from frx.specs import Augmentation, Dataset, Degradation
@@ -310,17 +311,15 @@ def worker_count(setting: int | Literal["auto"], device: device) -> int:
 
 
 def _begin(_worker: int) -> None:
-    """Leave signals to the process that trains: torchrun sends them to all of its group."""
-    if "LOCAL_WORLD_SIZE" in os.environ:
-        os.setpgrp()
+    leave_signals_to_parent()
 
 
 def _begin_beside_cpu(worker: int) -> None:
     _begin(worker)
-    give_way(worker)
+    give_way()
 
 
-def give_way(_worker: int) -> None:
+def give_way() -> None:
     """Work only when the processor has nothing better to do.
 
     With a worker on one of two cores, either of two training threads would wait for the other one
@@ -332,9 +331,16 @@ def give_way(_worker: int) -> None:
 
 
 def _surviving(loader: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Say in a sentence that a worker process died or hangs."""
+    """Say in a sentence that a worker process cannot be had, died or hangs."""
     try:
-        yield from loader
+        fetching = iter(loader)
+    except OSError as error:  # no /dev/shm, too many files or processes
+        raise ResourceError(
+            f"a process that loads data cannot be begun ({error.strerror or error}); "
+            "data.workers = 0 loads without"
+        ) from error
+    try:
+        yield from fetching
     except RuntimeError as error:
         if "DataLoader worker" not in str(error) and "timed out" not in str(error):
             raise

@@ -24,9 +24,13 @@ class DataError(FrxError):
 
 
 class DivergedError(FrxError):
-    """A loss or a gradient stopped being a finite number."""
+    """A loss, a gradient or a weight stopped being a finite number."""
 
     exit_code = 4
+
+
+# What a DivergedError ends with.
+REMEDY = "a lower learning rate or clip_norm = 1 often helps"
 
 
 class ResourceError(FrxError):

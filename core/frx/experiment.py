@@ -46,8 +46,18 @@ from frx.tracking import Tracker
 RECIPE, RECORD = "recipe.toml", "run.json"
 
 
-def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = False) -> None:
+def run(
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    *,
+    fresh: bool = False,
+    allow_env_change: bool = False,
+) -> None:
     """Train, evaluate and report; go on where an earlier call was stopped.
+
+    It goes on as it was begun, with as many threads; on another device or with another version of
+    torch, which give other bytes, only where `allow_env_change` says so.
 
     Raises:
         FrxError: something the user can mend; what is done so far stays done.
@@ -66,9 +76,9 @@ def run(recipe: Recipe, folder: Path, device: torch.device, *, fresh: bool = Fal
             return
         started = time.monotonic()
         interruption = Interruption()
-        current = open_run(recipe, folder, device, interruption)
+        current = open_run(recipe, folder, device, interruption, threads=record.get("threads"))
         files.write(folder / RECIPE, tomli_w.dumps(recipe.table()))
-        record = _resume(current, record)
+        record = _resume(current, record, allow_env_change)
         try:
             with _memory_explained(current), listening(interruption):
                 train(current)
@@ -93,12 +103,20 @@ def _own(folder: Path) -> Iterator[Path]:
 
 
 def open_run(
-    recipe: Recipe, folder: Path, device: torch.device, interruption: Interruption | None = None
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    interruption: Interruption | None = None,
+    *,
+    threads: int | None = None,
 ) -> Run:
-    """Everything a run needs, built and placed, before the first step."""
+    """Everything a run needs, built and placed, before the first step.
+
+    `threads` is with how many it was begun, where it was.
+    """
     compute = recipe.compute
     precision = Precision.choose(compute, device)
-    torch.set_num_threads(cores() if compute.threads == "auto" else compute.threads)
+    torch.set_num_threads(threads or (cores() if compute.threads == "auto" else compute.threads))
     processes = f"{ranks.count()} × " if ranks.count() > 1 else ""
     say(f"{recipe.name} on {processes}{_describe(device)}: {_settings(precision)}")
     for stage in recipe.stages:
@@ -190,7 +208,7 @@ def _read(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder / RECORD}: damaged ({error}); --fresh starts over") from error
 
 
-def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+def _resume(run: Run, record: dict[str, Any], allow_env_change: bool) -> dict[str, Any]:
     """Load the newest checkpoint, if there is one, and bring the record up to date."""
     now = {
         "frx": frx.__version__,
@@ -217,14 +235,9 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
                 f"{run.folder}: the data are no longer those it was begun with "
                 f"({record['images']} images then, {now['images']} now); --fresh starts over"
             )
-        settings = ("torch", "device", "precision", "memory_format", "compile", "threads")
-        for key in (*settings, "world_size"):
-            if record.get(key, now[key]) != now[key]:
-                say(
-                    f"warning: {key} was {record[key]} and is {now[key]}: the run goes on, "
-                    "but not with the same bytes as without a break"
-                )
+        changes = _changes(run.folder, record, now, allow_env_change)
         run.load(parts["state"], parts.get("best"))
+        run.warnings += [f"from step {run.step + 1} on {change}" for change in changes]
         position, stage = run.position, run.stage
         done = position.stop or position.epoch == stage.epochs
         where = "after its end" if done else f"epoch {position.epoch + 1}/{stage.epochs}"
@@ -234,6 +247,28 @@ def _resume(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     record = {"seconds": record.get("seconds", 0.0), "finished": False, **now}
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
     return record
+
+
+def _changes(folder: Path, then: dict[str, Any], now: dict[str, Any], allowed: bool) -> list[str]:
+    """What gives other bytes than where the run was begun, or last allowed to go on.
+
+    Raises:
+        RecipeError: something does, and that is not allowed.
+    """
+    compute = ("precision", "memory_format", "compile", "threads")
+    keys = ("torch", "device", *compute, "world_size")
+    changed = [key for key in keys if then.get(key, now[key]) != now[key]]
+    if changed and not allowed:
+        shown = "".join(f"\n    -{key} = {then[key]}\n    +{key} = {now[key]}" for key in changed)
+        raise RecipeError(
+            f"{folder}: holds a run that was begun otherwise, and would end with other bytes here "
+            "(- then, + now); --allow-env-change goes on all the same, --fresh starts over, --out "
+            f"goes elsewhere{shown}"
+        )
+    changes = [f"{key} was {then[key]} and is {now[key]}" for key in changed]
+    for change in changes:
+        say(f"warning: {change}: the bytes are not those of a run without a break")
+    return changes
 
 
 def _settings(precision: Precision) -> str:
@@ -252,6 +287,8 @@ def _settings(precision: Precision) -> str:
 def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type == "cpu":  # the instructions that it has change how sums are rounded
+        return f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
     return f"{device.type} ({platform.machine()})"
 
 

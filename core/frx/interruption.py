@@ -1,12 +1,14 @@
-"""SIGINT and SIGTERM stop a run between two steps, with a checkpoint; a second SIGINT at once."""
+"""Signals stop a run between two steps, with a checkpoint; a second SIGINT stops it at once."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from types import FrameType
 
 from attrs import define
@@ -31,7 +33,7 @@ class Interruption:
 
 @contextmanager
 def listening(noted: Interruption) -> Iterator[None]:
-    """Note signals instead of dying of them."""
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them; `nohup` keeps the last away."""
 
     def note(number: int, frame: FrameType | None) -> None:
         if noted.number is not None and number == signal.SIGINT:
@@ -41,9 +43,37 @@ def listening(noted: Interruption) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may listen
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        numbers.append(hang_up)
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_signals_to_parent() -> None:
+    """In a process that works for another: outlive what that one is told, and end when it does.
+
+    Ctrl-C, a closed terminal and many a service manager signal them all, and the other one still
+    wants its batch. A second SIGTERM is from it, and means this process alone.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _only_once)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _only_once(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

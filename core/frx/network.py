@@ -56,7 +56,7 @@ class Network:
     optimizer: torch.optim.Optimizer
     base_rates: list[float]
     pending: int = 0  # batches whose gradients wait for the next step
-    norm: Tensor | None = None  # of all its gradients, before they were clipped, in the last update
+    norm: Tensor | None = None  # of all its gradients, before they were clipped, in the last step
     averaging: nn.Module | None = None  # what losses go through where several processes train
     parameters: list[nn.Parameter] = field(init=False)
 
@@ -99,9 +99,23 @@ class Network:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.step()
+        self.drop_gradients()
+
+    def drop_gradients(self) -> None:
+        """Begin to gather gradients anew."""
         for parameter in self.parameters:
             parameter.grad = None
         self.pending = 0
+
+    def buffers(self) -> list[Tensor]:
+        """Copies of what the module keeps beside its weights, such as running statistics."""
+        return [buffer.detach().clone() for buffer in self.module.buffers()]
+
+    @torch.no_grad()
+    def put_back(self, buffers: list[Tensor]) -> None:
+        """Let the module's buffers be as they were when `buffers` was called."""
+        for buffer, before in zip(self.module.buffers(), buffers, strict=False):
+            buffer.copy_(before)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and unfinished gradients."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import sys
-import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 import cv2
 
 from frx.cores import cores
 from frx.errors import ResourceError
+from frx.interruption import leave_signals_to_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,19 +76,10 @@ def _begin(work: Callable[[Any], Any]) -> None:
     """Make a process one that works for another."""
     global _work
     _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of them
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    leave_signals_to_parent()
     cv2.setNumThreads(1)  # the cores are taken
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 def _worked(item: Any) -> Any:

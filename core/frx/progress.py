@@ -21,16 +21,34 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from frx.streams import say_no_more
+
 T = TypeVar("T")
 
 PLAIN_EVERY_S = 10.0
 WIDE = 300
-console = Console(stderr=True, highlight=False)
+
+
+class _Console(Console):
+    """When nobody reads it any more, it falls silent: the work goes on."""
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError:  # a closed window is an input/output error
+            self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        say_no_more(self.file)
+
+
+console = _Console(stderr=True, highlight=False)
 
 
 def standard_output() -> Console:
     """Where tables are printed; a file is as wide as they need it to be."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDE
     return console

@@ -109,6 +109,7 @@ class Stage:
     schedule: Annotated[Use, "schedule"]
     accumulate: Annotated[int, Ge(1)] = 1
     clip_norm: Annotated[float, Gt(0)] | None = None
+    skip_nonfinite: Annotated[int, Ge(0)] = 0
     validate_every_epochs: Annotated[int, Ge(1)] = 1
     start_from: Literal["best", "last"] = "best"
     validation_share: Annotated[float, Interval(gt=0, lt=1)] | None = None

@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from frx import ranks
 from frx.allocation import keep_freed_memory
 from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
-from frx.errors import DivergedError, RecipeError
+from frx.divergence import leave_out
+from frx.errors import RecipeError
 from frx.network import Network, is_shared_out, load_weights, weights
 from frx.precision import Precision
 from frx.randomness import seed_of
 from frx.recipe import Recipe, Stage
 from frx.scoring.scores import NamedMetric
-from frx.terms import Terms
+from frx.terms import Terms, total
 from frx.validation import validate
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Position:
     epoch: int = 0  # whole epochs of this stage
     batch: int = 0  # batches of the epoch under way
     step: int = 0  # batches of the whole run
+    skipped: int = 0  # updates of this stage that were left out, for they were not finite
     stop: str | None = None  # why the stage ends before its last epoch
     best: float = math.inf  # the stage's lowest validation loss …
     best_epoch: int = 0  # … and after which epoch it was reached
@@ -126,35 +128,31 @@ class Run:
         """
         return ranks.mean(value, self.batch)
 
-    def update(self, name: str, loss: Tensor) -> None:
+    def update(self, name: str, loss: Tensor | Mapping[str, Tensor]) -> None:
         """Let the network `name` learn from `loss`: the only way to step a network.
 
+        Of losses by name it is the sum; a message can then say which of them is not finite.
+
         Raises:
-            DivergedError: the loss or a gradient is not finite; no weight has been touched.
+            DivergedError: the loss or a gradient is not finite, and the stage leaves no such update
+                out; no weight has been touched.
         """
         network, stage = self.networks[name], self.stage
-        share = loss if stage.accumulate == 1 else loss / stage.accumulate
+        summed = loss if isinstance(loss, Tensor) else total(loss)
+        share = summed if stage.accumulate == 1 else summed / stage.accumulate
         network.learn(ranks.weighted(share, self.batch))
-        loss = self.mean(loss.detach())
         network.pending += 1
-        network.norm = norm = network.gradient_norm()
-        if not math.isfinite(loss.item() + norm.item()):
-            raise self._diverged(name, loss)
+        norm = network.gradient_norm()
+        if not math.isfinite(self.mean(summed.detach()).item() + norm.item()):
+            leave_out(self, name, loss)
+            return
         if network.pending < stage.accumulate:
             return
+        network.norm = norm
         if stage.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(network.parameters, stage.clip_norm, norm)
         done = self.position.epoch + self.position.batch / self.epoch_batches
         network.step(self.schedule(done, stage.epochs))
-
-    def _diverged(self, name: str, loss: Tensor) -> DivergedError:
-        images = ", ".join(self.batch.names[:4]) if self.batch else "?"
-        what = "loss" if not torch.isfinite(loss) else "gradient"
-        return DivergedError(
-            f"stage {self.stage.name}, step {self.step + 1}: the {what} of {name} is "
-            f"{loss.item():.4g}, not finite, and no weight was changed; the batch begins with "
-            f"{images}; a lower learning rate or clip_norm = 1 often helps"
-        )
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on bit for bit."""
@@ -274,6 +272,11 @@ def _train_stage(run: Run) -> None:
                 run.best_changed = True
             run.hook.frx_validation_end(run=run)
         run.hook.frx_epoch_end(run=run)
+    if position.skipped:
+        run.warnings.append(
+            f"stage {run.stage.name}: updates left out, as a loss or a gradient was not finite: "
+            f"{position.skipped}"
+        )
     run.finished_stages.append(_summary(run))
     run.hook.frx_stage_end(run=run)
 
@@ -287,6 +290,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "epochs": position.epoch,
         "best_epoch": position.best_epoch,
         "best": position.best,
+        "skipped": position.skipped,
         "stop": position.stop,
     }
 
@@ -310,6 +314,7 @@ def _train_epoch(run: Run) -> None:
     for batch in ranks.completed(feed, run.device):
         run.batch = batch
         run.bad_images |= dict(batch.bad)
+        kept, skipped = _buffers(run), position.skipped
         run.log = run.trainer.step(run, batch) if batch.whole else {}
         if not isinstance(run.log, Mapping):
             raise RecipeError(
@@ -317,6 +322,17 @@ def _train_epoch(run: Run) -> None:
                 "step; losses by name are wanted"
             )
         run.log = ranks.means(run.log, batch)
+        if position.skipped > skipped:
+            run.log = {}
+            for name, buffers in kept.items():
+                run.networks[name].put_back(buffers)
         position.batch += 1
         position.step += 1
         run.hook.frx_step_end(run=run)
+
+
+def _buffers(run: Run) -> dict[str, list[Tensor]]:
+    """Of each network, to be put back after an update that is left out."""
+    if not run.stage.skip_nonfinite:
+        return {}
+    return {name: network.buffers() for name, network in run.networks.items()}

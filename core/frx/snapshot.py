@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import mmap
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import torch
 from attrs import define, frozen
 from torch import Tensor
@@ -30,7 +33,18 @@ DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+# A number is infinite, or none, that has all these bits of so many.
+NOT_FINITE: dict[str, np.unsignedinteger[Any]] = {
+    "F64": np.uint64(0x7FF0_0000_0000_0000),
+    "F32": np.uint32(0x7F80_0000),
+    "C64": np.uint32(0x7F80_0000),
+    "F16": np.uint16(0x7C00),
+    "BF16": np.uint16(0x7F80),
+    "F8_E5M2": np.uint8(0x7C),
+    "F8_E4M3": np.uint8(0x7F),
+}
 ALIGNMENT = 16  # of the first tensor: that of the largest numbers
+LOOKED_AT_ONCE = 2**16  # numbers: as many as stay in a processor's cache
 
 
 @frozen
@@ -79,6 +93,27 @@ class Layout:
             end = start + tensor.numel() * tensor.itemsize
             room = memory_N[start:end].view(tensor.dtype).view(tensor.shape)
             room.copy_(tensor, non_blocking=tensor.is_cuda)
+
+
+def not_finite(pages: memoryview) -> Iterator[str]:
+    """The tensors, in a file's bytes, with a number which is not finite, by name.
+
+    Not so single numbers that hooks keep: "the best so far" may well begin as infinite. It takes
+    0.3 s for a thousand million numbers.
+    """
+    begin = 8 + int.from_bytes(pages[:8], "little")
+    for name, described in json.loads(bytes(pages[8:begin])).items():
+        bits = NOT_FINITE.get(described.get("dtype"))
+        if bits is None:
+            continue
+        start, end = (begin + offset for offset in described["data_offsets"])
+        numbers = np.frombuffer(pages[start:end], bits.dtype)
+        begins = range(0, len(numbers), LOOKED_AT_ONCE)
+        pieces = (numbers[at : at + LOOKED_AT_ONCE] for at in begins)
+        if len(numbers) == 1 and name.startswith("/hooks/"):
+            continue
+        if any(((piece & bits) == bits).any() for piece in pieces):
+            yield name
 
 
 @define(eq=False)

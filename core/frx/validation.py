@@ -9,6 +9,7 @@ from torch import Tensor
 
 from frx.blind import composited
 from frx.data import batches
+from frx.divergence import check_validation
 from frx.scoring.scores import SetScores, candidates
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def validate(run: Run) -> dict[str, float]:
 
     A metric is there with its region, "ssim whole" and, where damage is marked, "ssim damaged":
     the label of a loss, of which there may be one of the same name, has none.
+
+    Raises:
+        DivergedError: a loss is not finite.
     """
     module = run.networks["model"].module.eval()
     totals: dict[str, Tensor] = {}
@@ -51,4 +55,5 @@ def validate(run: Run) -> dict[str, float]:
         if name.partition(" ")[0] == metric.name and name in run.input_scores
     }
     means = {label: total.item() / len(scores.images) for label, total in totals.items()}
+    check_validation(run, means)
     return {"loss": sum(means.values()), **means, **restored}

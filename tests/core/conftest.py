@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,3 +140,35 @@ def restore() -> Callable[..., Restored]:
         return Restored(restore_photographs(inputs, out, way, masks, settings=settings))
 
     return call
+
+
+@pytest.fixture
+def forked() -> Callable[..., int]:
+    """Do some work in a process, and session, of its own, which has torch already; its number.
+
+    What it says goes to a file; the process ends with the exit code of the work's SystemExit.
+    """
+
+    def begin(work: Callable[[], object], said: Path, hang_up: Any = signal.SIG_DFL) -> int:
+        number = os.fork()
+        if number:
+            return number
+        code = 1
+        try:
+            os.setsid()
+            signal.signal(signal.SIGHUP, hang_up)
+            output = os.open(said, os.O_WRONLY | os.O_CREAT)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+            work()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+
+    return begin

@@ -20,7 +20,7 @@ from frx.hooks.watch import Watch
 from frx.precision import Precision
 from frx.recipe import Recipe, load
 from frx.run import Position, Run
-from frx.terms import Terms
+from frx.terms import Terms, total
 from frx.trainers.adversarial import Adversarial, Cadence
 from frx_losses.vanilla import Vanilla
 
@@ -151,8 +151,8 @@ class Bench:
     def forward(self, name: str, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return Precision(CPU, bf16=False).forward(self.modules[name], batch)
 
-    def update(self, name: str, loss: Tensor) -> None:
-        assert loss.requires_grad
+    def update(self, name: str, losses: Mapping[str, Tensor]) -> None:
+        assert total(losses).requires_grad
         self.updates.append(name)
 
 

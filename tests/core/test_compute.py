@@ -109,15 +109,69 @@ def test_without_a_compiler_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch)
         precision.forward(network, {"degraded": torch.rand(1, 3, 8, 8)})
 
 
-def test_a_run_that_goes_on_otherwise_says_so(
-    recipe_file: Path, tmp_path: Path, stop_after: Any, capsys: pytest.CaptureFixture[str]
+OTHERWISE = {
+    "torch": "1.0",
+    "device": "cpu (abacus)",
+    "precision": "fp8",
+    "memory_format": "contiguous",
+    "compile": True,
+}
+
+
+def change_record(folder: Path, **otherwise: Any) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | otherwise))
+
+
+def test_a_run_does_not_go_on_where_the_bytes_would_be_others(
+    recipe_file: Path, tmp_path: Path, stop_after: Any
 ) -> None:
-    stop_after(load(recipe_file), tmp_path / "run", 1)
-    path = tmp_path / "run/run.json"
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"memory_format": "contiguous"}))
-    experiment.run(load(recipe_file), tmp_path / "run", CPU)
-    said = capsys.readouterr().err
-    assert "warning: memory_format was contiguous and is channels_last: the run goes on" in said
+    recipe, folder = load(recipe_file), tmp_path / "run"
+    stop_after(recipe, folder, 1)
+    record = json.loads((folder / "run.json").read_bytes())
+    for key, value in OTHERWISE.items():
+        change_record(folder, **record | {key: value})
+        before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+        with pytest.raises(RecipeError) as caught:
+            experiment.run(recipe, folder, CPU)
+        first, then, now = str(caught.value).splitlines()
+        assert "--allow-env-change goes on all the same" in first
+        assert (then, now) == (f"    -{key} = {value}", f"    +{key} = {record[key]}")
+        assert {path: path.read_bytes() for path in before} == before
+
+
+def test_it_does_so_when_asked_to_and_says_so(
+    recipe_file: Path, tmp_path: Path, stop_after: Any, frx: Any
+) -> None:
+    folder = tmp_path / "run"
+    words = ("run", str(recipe_file), "--out", str(folder), "--device", "cpu")
+    stop_after(load(recipe_file), folder, 1)
+    change_record(folder, torch="1.0")
+    assert frx(*words)[0] == 2
+    code, _, said = frx(*words, "--allow-env-change")
+    assert code == 0
+    sentence = f"torch was 1.0 and is {torch.__version__}"
+    assert f"warning: {sentence}: the bytes are not those of a run without a break" in said
+    record = json.loads((folder / "run.json").read_bytes())
+    assert record["warnings"] == [f"from step 3 on {sentence}"]
+    assert sentence in (folder / "report.html").read_text()
+
+
+@pytest.mark.skipif(cores() < 2, reason="takes a second core")
+def test_threads_are_those_with_which_a_run_was_begun(
+    recipe_file: Path, tmp_path: Path, stop_after: Any, bytes_of: Any
+) -> None:
+    recipe = load(recipe_file, overrides=["data.size=48", "model.width=16", "stages.only.epochs=2"])
+    experiment.run(recipe, tmp_path / "whole", CPU)
+    stop_after(recipe, tmp_path / "broken", 3)
+    bound = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(bound)})
+        experiment.run(recipe, tmp_path / "broken", CPU)
+        assert torch.get_num_threads() == len(bound)
+    finally:
+        os.sched_setaffinity(0, bound)
+    assert bytes_of(tmp_path / "broken") == bytes_of(tmp_path / "whole")
 
 
 class Seen(nn.Module):

@@ -18,6 +18,11 @@ from frx.commands.recipe_options import device_option, recipe_options
     help="The run folder.  [default: runs/NAME, with the profiles' names after it]",
 )
 @click.option("--fresh", is_flag=True, help="Begin anew; a run that is there is set aside.")
+@click.option(
+    "--allow-env-change",
+    is_flag=True,
+    help="Go on with another torch, device or precision, and so with other bytes.",
+)
 @device_option
 def command(
     recipe: str,
@@ -25,6 +30,7 @@ def command(
     overrides: tuple[str, ...],
     out: Path | None,
     fresh: bool,
+    allow_env_change: bool,
     device: str,
 ) -> None:
     """Train, evaluate and report what RECIPE describes.
@@ -43,4 +49,4 @@ def command(
 
     folder = out or Path("runs", "-".join([loaded.name, *profiles]))
     with ranks.joined(choose_device(device)) as own_device:
-        experiment.run(loaded, folder, own_device, fresh=fresh)
+        experiment.run(loaded, folder, own_device, fresh=fresh, allow_env_change=allow_env_change)

@@ -45,6 +45,7 @@ KEYS: dict[type, dict[str, str]] = {
         "schedule": "How the learning rate moves over the stage.",
         "accumulate": "Batches whose gradients are added up for one step.",
         "clip_norm": "The gradient of a network is shortened to this length.",
+        "skip_nonfinite": "How many updates may be left out whose loss or gradient is not finite.",
         "validate_every_epochs": "How often val is scored; always after the last epoch.",
         "start_from": "Which weights of the stage before the model begins with.",
         "validation_share": "The share of train and val together that validates; the rest trains.",

@@ -15,7 +15,7 @@ from frx.errors import RecipeError
 from frx.regions import grown, mean_over
 from frx.run import Position, Run
 from frx.specs import AdversarialLoss, Discriminator
-from frx.terms import Features, Terms, chosen, total
+from frx.terms import Features, Terms, chosen
 
 # So near to a value that a discriminator has stayed there, on a scale on which 0 is a
 # discriminator that is always right, and 1 one that cannot tell.
@@ -108,14 +108,14 @@ class Adversarial:
         real = self._mean(self.game.real, self._judge(run, batch, batch["clean"]), batch)
         fake = self._mean(self.game.fake, self._judge(run, batch, made), batch)
         loss = (real + fake) / 2
-        logged = {"discriminator": loss.detach()}
+        losses, logged = {"discriminator": loss}, {"discriminator": loss.detach()}
         if self.hold_back and self._standing(run.mean(loss.detach()).item()) < self.hold_back:
             return logged
         if self.r1:
             penalty = self._penalty(batch)
             logged["r1"] = penalty.detach()
-            loss = loss + penalty
-        run.update("discriminator", loss)
+            losses["r1"] = penalty
+        run.update("discriminator", losses)
         return logged
 
     def _train_generator(
@@ -133,7 +133,7 @@ class Adversarial:
                     real = self._judge(run, batch, batch["clean"])
                 losses |= self.losses.of_features(self._features(seen), self._features(real))
             losses["adversarial"] = self.weight * self._mean(self.game.generator, seen, batch)
-            run.update("model", total(losses))
+            run.update("model", losses)
         return losses
 
     def _judge(self, run: Run, batch: Mapping[str, Tensor], picture: Tensor) -> dict[str, Any]:

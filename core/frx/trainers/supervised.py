@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from frx.errors import RecipeError
 from frx.run import Run
-from frx.terms import Terms, total
+from frx.terms import Terms
 
 
 class Supervised:
@@ -28,5 +28,5 @@ class Supervised:
     def step(self, run: Run, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Restore the batch, sum the terms, update the model."""
         losses = self.losses(run.forward("model", batch), batch)
-        run.update("model", total(losses))
+        run.update("model", losses)
         return losses
