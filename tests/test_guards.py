@@ -212,7 +212,11 @@ def offences(code: str, *, may_look_at_global_state: bool = False) -> Iterator[s
         if isinstance(node, ast.Call):
             called = dotted(node.func)
             keywords = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
-            if called in ("eval", "exec", "os.system", "os.popen"):
+            if called in ("eval", "exec", "os.system", "os.popen", "yaml.load"):
+                yield f"{line}: calls {called}"
+            if re.fullmatch(r"(PIL\.)?Image\.open", called) and "formats" not in keywords:
+                yield f"{line}: Image.open without formats"
+            if called.rpartition(".")[2] in ("extract", "extractall", "unpack_archive"):
                 yield f"{line}: calls {called}"
             if keywords.get("shell"):
                 yield f"{line}: shell=True"
@@ -248,6 +252,9 @@ def test_no_source_does_what_is_forbidden(path: Path) -> None:
         ("exec('1')", "calls exec"),
         ("import os; os.system('ls')", "calls os.system"),
         ("subprocess.run('ls', shell=True)", "shell=True"),
+        ("yaml.load('x')", "calls yaml.load"),
+        ("Image.open('x')", "Image.open without formats"),
+        ("archive.extractall('x')", "calls archive.extractall"),
         ("np.load('x', allow_pickle=True)", "allow_pickle=True"),
         ("load('x', weights_only=False)", "weights_only=False"),
         ("torch.load('x')", "torch.load without weights_only=True"),
@@ -269,6 +276,7 @@ def test_the_forbidden_would_be_found(code: str, found: str) -> None:
         "np.random.default_rng(3).random()",
         "np.random.Generator(np.random.SFC64(3))",
         "torch.load('x', weights_only=True)",
+        "Image.open('x', formats=FORMATS)",
     ],
 )
 def test_the_allowed_is_not_found(code: str) -> None:

@@ -204,14 +204,14 @@ def _pictures(inputs: Path, out: Path) -> tuple[list[Path], Path]:
         return [inputs], inputs.parent
     if not inputs.is_dir():
         raise DataError(f"{images.shown(inputs)} does not exist")
-    if out.resolve() == inputs.resolve():
+    if files.real(out) == files.real(inputs):
         raise DataError(f"{images.shown(out)}: the aligned pictures need a folder of their own")
     paths = sorted(
         path
         for path in inputs.rglob("*")
         if path.suffix.lower() in images.SUFFIXES
         and not path.is_dir()
-        and out.resolve() not in path.resolve().parents
+        and files.real(out) not in files.real(path).parents
     )
     if not paths:
         raise DataError(f"{images.shown(inputs)} holds no picture")

@@ -6,13 +6,19 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor, nn
 
+from frx import looking_through
 from frx.blind import composited
-from frx.data import Batch, batches
+from frx.data import Batch, batches, first_readable, open_sets
 from frx.experiment import load_pretrained, open_run
+from frx.images import shown
+from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
 from frx.progress import standard_output
 from frx.recipe import Recipe
 from frx.run import Run
@@ -22,36 +28,42 @@ from frx.scoring.scores import candidates
 BASE_BYTES = 700 * 2**20
 
 
-def check(recipe: Recipe, device: torch.device) -> None:
+def check(recipe: Recipe, device: torch.device, *, images: bool = False) -> None:
     """Print stages, data, parameters, a forward pass, memory, and settings that never act.
+
+    With `images` every image of every set is read, too (`frx.looking_through`).
 
     Raises:
         FrxError: something that would stop `frx run`.
     """
     console = standard_output()
+    found: list[str] = []
+    if images:  # before all else, which would end at the first that cannot be read
+        make = dataset_maker(plugin_manager(build_hooks(recipe.hooks)))
+        found += looking_through.warnings(open_sets(recipe, make))
     with tempfile.TemporaryDirectory() as nowhere:
         run = open_run(recipe, Path(nowhere), device)
         load_pretrained(run.model)
         console.print(_data_table(run))
         modules: dict[str, nn.Module] = {}
         stages = _stage_table()
-        idle = list(idle_settings(run))
+        found += idle_settings(run)
         for number in range(len(recipe.stages)):
             run.position.stage = number
             run.begin_stage()
             stages.add_row(*_stage_row(run))
             modules |= {name: network.module for name, network in run.networks.items()}
             never = getattr(run.trainer, "never_acts", lambda epochs: ())(run.stage.epochs)
-            idle += [f"stage {run.stage.name}: {reason}" for reason in never]
+            found += [f"stage {run.stage.name}: {reason}" for reason in never]
         run.position.stage = 0
         console.print(stages)
         for name, module in modules.items():
             console.print(_parameter_table(name, module))
         with torch.no_grad():
-            one = next(batches(run.samples("train"), run.sets["train"].indices, 1, device, epoch=0))
+            one = next(batches(run.samples("train"), _first(run, "train"), 1, device, epoch=0))
             outputs = run.forward("model", one)
             losses = run.losses(outputs, one)
-            whole = next(batches(run.samples("val"), run.sets["val"].indices, 1, device))
+            whole = next(batches(run.samples("val"), _first(run, "val"), 1, device))
             restored = composited(run.forward("model", whole), whole["degraded"])
             judged = candidates(whole, restored)["restored"]
             scores = {
@@ -67,15 +79,15 @@ def check(recipe: Recipe, device: torch.device) -> None:
         console.print(f"one of val, untrained: {scored or 'no metric to score it with'}")
         console.print(_memory_text(run, one, modules.values()))
         if not whole["mask"].any():
-            idle += [
+            found += [
                 f"stage {stage.name}: loss {term.label} never acts: its region is the marked "
                 "damage, and none is marked"
                 for stage in recipe.stages
                 for term in stage.losses
                 if term.region is not None
             ]
-        for warning in idle:
-            console.print(f"warning: {warning}", style="yellow")
+        for warning in found:
+            console.print(f"warning: {warning}", style="yellow", markup=False)
     console.print(f"{recipe.name}: nothing wrong", style="green")
 
 
@@ -85,10 +97,15 @@ def _data_table(run: Run) -> Table:
         table.add_column(heading)
     for name, subset in run.sets.items():
         data = run.recipe.sets.get(name, run.recipe.data)
-        first = subset.dataset.name(int(subset.indices[0]))
-        height, width = subset.dataset[int(subset.indices[0])]["clean"].shape[:2]
-        table.add_row(name, data.dataset.name, str(len(subset)), f"{first}, {width}×{height}")
+        index, pictures = first_readable(subset)
+        height, width = pictures["clean"].shape[:2]
+        first = f"{shown(subset.dataset.name(index))}, {width}×{height}"
+        table.add_row(name, data.dataset.name, str(len(subset)), Text(first))
     return table
+
+
+def _first(run: Run, name: str) -> NDArray[np.int64]:
+    return np.array([first_readable(run.sets[name])[0]], np.int64)
 
 
 def _stage_table() -> Table:
@@ -167,7 +184,7 @@ def idle_settings(run: Run) -> Iterator[str]:
         for term in stage.losses:
             if term.weight == 0:
                 yield f"stage {stage.name}: loss {term.label} never acts: its weight is 0"
-    brought = run.sets["train"].dataset[int(run.sets["train"].indices[0])]
+    _, brought = first_readable(run.sets["train"])
     if "degraded" in brought and recipe.degradations:
         yield "the degradations never act: the data bring damaged pictures of their own"
     if "degraded" not in brought and not recipe.degradations:

@@ -21,13 +21,15 @@ from frx.build import Use, called
 from frx.cache import Cached
 from frx.cores import cores
 from frx.damage import damage
-from frx.errors import DataError, RecipeError, ResourceError
+from frx.errors import DataError, FrxError, RecipeError, ResourceError
 from frx.files import cache_folder
+from frx.images import shown
 from frx.interruption import leave_signals_to_parent
 from frx.randomness import generator
 from frx.recipe import Data, Recipe
 from frx.specs import Augmentation, Dataset, Degradation
 from frx.splits import read_groups, split_indices
+from frx.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -130,6 +132,23 @@ def _has_one_size(data: Data) -> bool:
     return bool(data.dataset.setting("size") != "own")
 
 
+def first_readable(subset: Subset) -> tuple[int, Mapping[str, Picture]]:
+    """The number of the first sample that can be read, and its pictures.
+
+    Raises:
+        DataError: `on_bad` leaves none out and the first cannot be read, or none can.
+    """
+    first: Exception | None = None
+    for index in subset.indices.tolist():
+        try:
+            return index, subset.dataset[index]
+        except (DataError, ValueError) as error:
+            if subset.on_bad == "error":
+                raise _unread(error, subset.dataset.name(index)) from None
+            first = first or error
+    raise DataError(f"none of {len(subset):,} images can be read; the first: {first}")
+
+
 @define(eq=False)
 class Samples:
     """Clean and damaged pictures of a subset, made when asked for.
@@ -216,6 +235,7 @@ class _Fetch:
 
     samples: Samples
     epoch: int | None
+    whereabouts: Whereabouts
 
     def __len__(self) -> int:
         return len(self.samples.subset)
@@ -224,28 +244,46 @@ class _Fetch:
         made, names, bad = [], [], []
         for index in indices:
             name = self.samples.subset.dataset.name(index)
+            self.whereabouts.enter(index)
             try:
                 made.append(self.samples.make(index, self.epoch))
                 names.append(name)
             except (DataError, ValueError) as error:
-                text = str(error) if isinstance(error, DataError) else f"{name}: {error}"
                 if self.samples.subset.on_bad == "error":
-                    return {"refused": f'{text} (data.on_bad = "skip" leaves it out)'}
-                bad.append((name, text))
-            except RecipeError as error:
-                return {"mistaken": str(error)}
+                    return _ended(_unread(error, name))
+                bad.append((name, reason_of(error, name)))
+            except FrxError as error:
+                return _ended(error)
+            except MemoryError:
+                return _ended(ResourceError(f"{shown(name)}: out of memory making this sample"))
             except Exception as error:
+                error.add_note(f"while making the sample {shown(name)}")
                 if (sentence := culprit(error)) is None:
                     raise
-                return {"mistaken": sentence}
+                return _ended(RecipeError(f"{sentence}; the sample was {shown(name)}"))
+        self.whereabouts.leave()
         shapes = {pictures["clean"].shape for pictures in made}
         if len(shapes) > 1:
             sizes = ", ".join(f"{w}×{h}" for h, w, _ in sorted(shapes))
-            refused = f"images of different sizes in one batch ({sizes}, the first is {names[0]})"
-            return {"refused": f"{refused}; set data.size, or batch_size = 1"}
+            which = f"{sizes}, the first is {shown(names[0])}"
+            text = f"images of different sizes in one batch ({which})"
+            return _ended(DataError(f"{text}; set data.size, or batch_size = 1"))
         keys = made[0].keys() if made else ()
         stacked = {key: np.stack([pictures[key] for pictures in made]) for key in keys}
         return {"pictures": stacked, "names": names, "bad": bad}
+
+
+def reason_of(error: Exception, name: str) -> str:
+    """Why a sample cannot be read; a data set's own sentence names the file already."""
+    return str(error) if isinstance(error, DataError) else f"{shown(name)}: {error}"
+
+
+def _unread(error: Exception, name: str) -> DataError:
+    return DataError(f'{reason_of(error, name)} (data.on_bad = "skip" leaves it out)')
+
+
+def _ended(error: FrxError) -> dict[str, Any]:
+    return {"error": error.with_traceback(None)}
 
 
 def epoch_order(seed: int, epoch: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -272,11 +310,12 @@ def batches(
 
     starts = range(skip * batch_size, len(indices), batch_size)
     workers = min(worker_count(samples.subset.workers, device), len(starts))
+    whereabouts = Whereabouts.of(workers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside torch's idle threads
         warnings.filterwarnings("ignore", ".*worker processes", UserWarning)  # as was asked for
         loader: DataLoader[Any] = DataLoader(
-            _Fetch(samples, epoch),  # type: ignore[arg-type]
+            _Fetch(samples, epoch, whereabouts),  # type: ignore[arg-type]
             batch_sampler=[
                 indices[start : start + batch_size][share[0] :: share[1]].tolist()
                 for start in starts
@@ -288,11 +327,9 @@ def batches(
             worker_init_fn=_begin_beside_cpu if device.type == "cpu" else _begin,
             pin_memory=device.type == "cuda",
         )
-        for fetched in _surviving(loader):
-            if "refused" in fetched:
-                raise DataError(fetched["refused"])
-            if "mistaken" in fetched:
-                raise RecipeError(fetched["mistaken"])
+        for fetched in _surviving(loader, samples, whereabouts):
+            if "error" in fetched:
+                raise fetched["error"]
             tensors = {
                 name: to_device(torch.as_tensor(array), device)
                 for name, array in fetched["pictures"].items()
@@ -330,8 +367,10 @@ def give_way() -> None:
         os.nice(19)
 
 
-def _surviving(loader: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Say in a sentence that a worker process cannot be had, died or hangs."""
+def _surviving(
+    loader: Iterable[dict[str, Any]], samples: Samples, whereabouts: Whereabouts
+) -> Iterator[dict[str, Any]]:
+    """Say in a sentence that a worker process cannot be had, died or hangs, and at which sample."""
     try:
         fetching = iter(loader)
     except OSError as error:  # no /dev/shm, too many files or processes
@@ -345,8 +384,12 @@ def _surviving(loader: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if "DataLoader worker" not in str(error) and "timed out" not in str(error):
             raise
         reason = str(error).strip().partition("\n")[0]
+        dataset = samples.subset.dataset
+        names = ", ".join(shown(dataset.name(index)) for index in whereabouts.at(reason))
+        at = f" at {names}" if names else ""
         raise ResourceError(
-            f"a process that loads data died or hangs ({reason}); data.workers = 0 loads without"
+            f"a process that loads data died or hangs{at} ({reason}); data.workers = 0 loads "
+            "without"
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import safetensors.torch
 from torch import Tensor
 
-from frx import files, images
+from frx import files, images, ranks
 from frx.errors import REMEDY, DivergedError, ResourceError
 from frx.grids import comparison
 from frx.images import shown
@@ -36,6 +36,9 @@ def leave_out(run: Run, name: str, loss: Tensor | Mapping[str, Tensor]) -> None:
             the images, and the files in which they are kept.
     """
     stage, network, position = run.stage, run.networks[name], run.position
+    if run.batch:  # where several processes train, all of them find the same
+        one = isinstance(loss, Tensor)
+        loss = ranks.mean(loss.detach(), run.batch) if one else ranks.means(loss, run.batch)
     found = f"stage {stage.name}, step {run.step + 1}: {_found(name, network, loss)}"
     names = _names(run.batch) if run.batch else "?"
     if position.skipped < stage.skip_nonfinite:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 from PIL import TiffImagePlugin as Tiff
 
-from frx.photograph import DeepPicture, described
+from frx.photograph import DeepPicture, Picture, described
 
 _SIGNATURE_BYTES = 8
 _HEADER = slice(16, 29)  # the body of IHDR, always the first chunk
@@ -20,6 +20,22 @@ _DEFLATE = 8
 _RGB, _BLACK_IS_ZERO = 2, 1
 _NOT_MULTIPLIED_BY_ALPHA = 2
 _STRIP_BYTES = 1 << 18
+
+
+def require_picture(pixels: Picture | DeepPicture) -> None:
+    """Refuse what no file of any format could hold.
+
+    Raises:
+        ValueError: it is not uint8 or uint16, [H, W, 3] or [H, W], or has no pixels.
+    """
+    kinds = (np.uint8, np.uint16)
+    if pixels.dtype not in kinds or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
+        raise ValueError(
+            "a picture is uint8 or uint16 [H, W, 3] or [H, W], "
+            f"not {pixels.dtype} {list(pixels.shape)}"
+        )
+    if not pixels.size:
+        raise ValueError("it has no pixels")
 
 
 def png(

@@ -19,7 +19,7 @@ import frx
 from frx import files, ranks, report
 from frx.checkpoint import Checkpoints
 from frx.cores import cores
-from frx.data import open_sets
+from frx.data import first_readable, open_sets
 from frx.errors import DataError, RecipeError, ResourceError
 from frx.hooks.checkpoints import SaveCheckpoints
 from frx.hooks.log import Log
@@ -152,6 +152,7 @@ def open_run(
         losses_by_stage=[Terms.build(stage.losses, precision) for stage in recipe.stages],
         metrics=NamedMetric.build(recipe.metrics, device, model),
     )
+    first_readable(sets["train"])
     scored = {name: current.samples(name) for name in sets if name != "train"}
     rehearse(scored, current.metrics, NamedBaseline.build(recipe.baselines), device)
     return current

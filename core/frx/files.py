@@ -8,9 +8,9 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from frx.errors import ResourceError
+from frx.errors import DataError, ResourceError
 
 PARTIAL = ".frx-partial-"
 WRITTEN_AT_ONCE = 2**25  # bytes; a process that is killed ends no sooner than its write
@@ -27,15 +27,33 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "frx"
 
 
+def real(path: Path) -> Path:
+    """Where a path leads to, through all links; one that leads in circles, to where it began."""
+    return Path(os.path.realpath(path))
+
+
+def below(folder: Path, name: str) -> Path:
+    """The place of a file called `name`, a path with slashes, in a folder.
+
+    Raises:
+        DataError: it would be outside of the folder.
+    """
+    path = PurePosixPath(name)
+    if not path.name or path.is_absolute() or ".." in path.parts:
+        raise DataError(f"a file called {name!r} would lie outside of {folder}")
+    return folder / path
+
+
 def write(path: Path, data: bytes | memoryview | str, *, durable: bool = True) -> None:
     """Replace a file; whoever is killed or out of space meanwhile leaves the old one.
 
-    `durable` waits until the disk has it: a power cut takes nothing back.
+    `durable` waits until the disk has it: a power cut takes nothing back. In a text, foreign bytes
+    of files' names become the bytes that they are.
 
     Raises:
         ResourceError: the disk is full or not writable; says which file and what is free.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    raw = data.encode(errors="surrogateescape") if isinstance(data, str) else data
     write_with(path, lambda partial: partial.write_bytes(raw), durable=durable)
 
 

@@ -45,6 +45,7 @@ from frx.photograph import (
     stored_as,
     turned,
 )
+from frx.png_checksums import require_sound_pixels
 
 Picture = NDArray[np.uint8]
 DeepPicture = NDArray[np.uint16]
@@ -166,7 +167,7 @@ def write(
         known = " ".join(suffix for suffix, name in SUFFIXES.items() if name in FORMATS)
         raise DataError(f"{shown(path)}: no picture format has this suffix (known: {known})")
     try:
-        _require_picture(pixels)
+        encoding.require_picture(pixels)
         encoded = _encoded(pixels, like, kind, quality, path)
     except (FrxError, MemoryError):
         raise
@@ -306,6 +307,8 @@ def _orientation(image: ImageFile.ImageFile) -> int:
 
 
 def _load(image: ImageFile.ImageFile, max_pixels: int) -> None:
+    if image.format == "PNG" and image.fp is not None:
+        require_sound_pixels(image.fp)
     # Elsewhere the lock would only keep threads from decoding side by side: once its header is
     # read, no other format warns, and a picture of the usual size is within Pillow's own limit.
     if image.format == "TIFF" or image.width * image.height > MAX_PIXELS:
@@ -313,17 +316,6 @@ def _load(image: ImageFile.ImageFile, max_pixels: int) -> None:
             image.load()
     else:
         image.load()
-
-
-def _require_picture(pixels: Picture | DeepPicture) -> None:
-    kinds = (np.uint8, np.uint16)
-    if pixels.dtype not in kinds or not (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
-        raise ValueError(
-            "a picture is uint8 or uint16 [H, W, 3] or [H, W], "
-            f"not {pixels.dtype} {list(pixels.shape)}"
-        )
-    if not pixels.size:
-        raise ValueError("it has no pixels")
 
 
 def _encoded(

@@ -207,17 +207,26 @@ def _line_number(text: str) -> int:
     return int(found[1]) if found else 0
 
 
+NAMED_AFTER = "may hold letters, digits, _, . and -, for files are named after it"
+
+
+def _can_be_file(name: str) -> bool:
+    return re.fullmatch(r"\w[\w.-]*", name) is not None
+
+
 def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
     """What no single key shows."""
-    if not re.fullmatch(r"\w[\w.-]*", recipe.name):
-        text = "may hold letters, digits, _, . and -, for a folder is named after it"
-        yield Mistake(("name",), f"{text}; got {recipe.name!r}")
+    if not _can_be_file(recipe.name):
+        yield Mistake(("name",), f"{NAMED_AFTER}; got {recipe.name!r}")
     for key, data in [
         (("data",), recipe.data),
         *((("sets", n), d) for n, d in recipe.sets.items()),
     ]:
         if abs(sum(data.split) - 1) > 1e-6:
             yield Mistake((*key, "split"), f"must sum to 1, got {list(data.split)}")
+    for name in recipe.sets:
+        if not _can_be_file(name):
+            yield Mistake(("sets", name), f"{NAMED_AFTER}; got {name!r}")
     for name in set(TAKEN_SETS) & set(recipe.sets):
         yield Mistake(("sets", name), "this name belongs to a split of [data]; choose another")
     labels = [compared.label for compared in recipe.baselines if compared.baseline]
@@ -233,6 +242,8 @@ def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
         if stage.name in seen:
             yield Mistake(("stages", number, "name"), f"{stage.name!r} is there twice")
         seen.add(stage.name)
+        if not _can_be_file(stage.name):
+            yield Mistake(("stages", number, "name"), f"{NAMED_AFTER}; got {stage.name!r}")
         labels = [term.label for term in stage.losses if term.loss]
         for position, label in enumerate(labels):
             if label in labels[:position]:

@@ -285,6 +285,45 @@ def test_unreadable_images_are_named_then_left_out_if_the_recipe_says_so(
     assert list(record["bad_images"]) == ["07.png"]
 
 
+def test_images_in_two_sets_are_found_by_their_pixels(frx, tmp_path: Path) -> None:
+    drawn = SyntheticFaces(size=24, count=14)
+    for index in range(12):
+        split = "train" if index < 8 else "val"
+        images.write(tmp_path / "all" / split / f"{index:02}.png", drawn[index]["clean"])
+    words = ["check", "tiny.toml", "--set", "data.use=folder", "--set", "data.path=all"]
+    code, out, _ = frx(*words, "--set", "data.size=24", "--images")
+    assert code == 0
+    assert "too good" not in out
+    for index in range(7):  # in another format, under another name
+        images.write(tmp_path / "all" / "val" / f"copy{index}.bmp", drawn[index]["clean"])
+    code, out, _ = frx(*words, "--set", "data.size=24", "--images")
+    assert code == 0
+    assert "7 images of val are in train, too, so its scores are too good:" in out
+    assert "val/copy0.bmp is train/00.png" in out
+    assert "copy4.bmp" in out
+    assert "copy5.bmp" not in out  # the first five are named
+
+
+@pytest.mark.parametrize(
+    ("count", "change", "says"),
+    [
+        (0, "data.split=[0.8,0.1,0.1]", "all does not exist"),
+        (1, "data.split=[0.8,0.1,0.1]", "no sample is left for the split 'train'|split 'val'"),
+        (9, "data.split=[1,0,0]", "no sample is left for the split 'val'"),
+    ],
+)
+def test_too_few_images_are_said_before_training(
+    count: int, change: str, says: str, frx, tmp_path: Path
+) -> None:
+    for index in range(count):
+        images.write(tmp_path / f"all/{index}.png", SyntheticFaces(size=24)[index]["clean"])
+    words = ("--set", "data.use=folder", "--set", "data.path=all", "--set", change)
+    for command in ("check", "run"):
+        code, _, err = frx(command, "tiny.toml", *words)
+        assert code == 3
+        assert re.search(says, err)
+
+
 def test_show_teaches_a_component(frx) -> None:
     code, out, _ = frx("show", "degradation", "gaussian_noise")
     assert code == 0

@@ -1,17 +1,25 @@
 """Samples, damage and batches: a function of names, not of how they are fetched."""
 
-from collections.abc import Sequence
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable, Sequence
 
+import attrs
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import get_worker_info
 
+from frx import data
 from frx.augmentations.horizontal_flip import HorizontalFlip
 from frx.damage import damage
-from frx.data import Samples, Subset, batches, epoch_order
-from frx.errors import DataError
+from frx.data import Samples, Subset, batches, epoch_order, first_readable
+from frx.errors import DataError, FrxError, ResourceError
 from frx.randomness import generator, seed_of
+from frx.whereabouts import Whereabouts
 
 CPU = torch.device("cpu")
 # Damage that was written to disk once has to come out the same for ever.
@@ -117,6 +125,85 @@ def test_an_unreadable_image_stops_or_is_named_and_left_out() -> None:
     found = list(batches(samples("skip", broken=True), np.arange(8), 4, CPU))
     assert [batch.size for batch in found] == [3, 4]
     assert found[0].bad == [("square-3.png", "square-3.png: cut off")]
+
+
+class Troubled(Squares):
+    """Something happens to the process that loads picture 5; where nobody loads for it, nothing."""
+
+    def __init__(self, trouble: Callable[[], object]) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+    def __getitem__(self, index: int) -> dict[str, NDArray[np.uint8]]:
+        if index == 5 and get_worker_info() is not None:
+            self.trouble()
+        return super().__getitem__(index)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(error: Exception) -> Callable[[], object]:
+    def call() -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "said"),
+    [
+        (
+            die,
+            ResourceError,
+            r"died or hangs at square-5\.png \(.*(killed|exited).*data\.workers = 0",
+        ),
+        (lambda: time.sleep(5), ResourceError, r"hangs at square-5\.png \(.*timed out"),
+        (fail(DataError("square-5.png: cut off")), DataError, "square-5.png: cut off"),
+        (fail(MemoryError()), ResourceError, r"square-5\.png: out of memory"),
+        (fail(ResourceError("square-5.png: not enough memory")), ResourceError, "^square-5"),
+        (fail(KeyError("a bug")), KeyError, r"(?s)a bug.*while making the sample square-5\.png"),
+    ],
+    ids=["is killed", "hangs", "refuses", "has no memory", "has no room", "raises"],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_whatever_happens_to_a_loading_process_the_image_is_named(
+    trouble: Callable[[], object],
+    kind: type[Exception],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(data, "WORKER_TIMEOUT_S", 3)
+    subset = Subset(Troubled(trouble), np.arange(8, dtype=np.int64), workers=2)
+    with pytest.raises(kind, match=said) as caught:
+        fetch(Samples(subset, 7, [noise]), range(8), 2, epoch=0)
+    if isinstance(caught.value, FrxError):
+        assert "\n" not in str(caught.value)
+        assert "Traceback" not in str(caught.value)
+        assert caught.value.exit_code in (3, 5)
+    whole = fetch(Samples(attrs.evolve(subset, workers=0), 7, [noise]), range(8), 2, epoch=0)
+    assert len(whole) == 8
+
+
+def test_spawned_processes_share_no_notes_and_nothing_breaks() -> None:
+    notes = pickle.loads(pickle.dumps(Whereabouts.of(2)))
+    notes.enter(3)
+    assert notes.at("worker (pid 1) is killed") == []
+
+
+def test_where_none_can_be_read_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class AllBad(Squares):
+        def __getitem__(self, index: int) -> dict[str, NDArray[np.uint8]]:
+            raise DataError(f"{self.name(index)}: cut off")
+
+    subset = Subset(AllBad(), np.arange(8, dtype=np.int64), "skip")
+    with pytest.raises(DataError, match=r"none of 8 images can be read; the first: square-0\.png"):
+        first_readable(subset)
+    index, _ = first_readable(Subset(Squares(broken=True), np.arange(3, 8), "skip"))
+    assert index == 4
+    with pytest.raises(DataError, match=r'square-3.*data\.on_bad = "skip" leaves it out'):
+        first_readable(Subset(Squares(broken=True), np.arange(3, 8), "error"))
 
 
 def test_images_of_two_sizes_in_a_batch_are_refused_with_both_sizes() -> None:

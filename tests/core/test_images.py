@@ -3,318 +3,46 @@
 from __future__ import annotations
 
 import ast
-import io
 import os
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
+from zoo import ALPHA, CMYK, COLORS, MEMBERS, REFUSED, RGBA, SRGB, encoded, exif, gray_rgb
 
 from frx import images
 from frx.errors import DataError, ResourceError
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-ROWS, COLUMNS = np.mgrid[:12, :16]
-COLORS = np.stack([COLUMNS * 17, ROWS * 23, (COLUMNS + ROWS) * 9], axis=-1).astype(np.uint8)
-GRAY = (COLUMNS * 17).astype(np.uint8)
-DEEP = (COLUMNS * 4369).astype(np.uint16)  # 0 … 65,535
-ALPHA = (ROWS * 23).astype(np.uint8)
+
+READ = {name: member for name, member in MEMBERS.items() if member.pixels is not None}
 
 
-def encoded(picture: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def png(depth: int, color_type: int, rows: np.ndarray, *extra: tuple[bytes, bytes]) -> bytes:
-    """A PNG of bit depths that Pillow cannot write."""
-    raw = b"".join(b"\0" + row.tobytes() for row in rows.astype(rows.dtype.newbyteorder(">")))
-    header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], depth, color_type, 0, 0, 0)
-    return png_of((b"IHDR", header), *extra, (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
-
-
-def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
-
-
-def png_header(width: int, height: int) -> bytes:
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return png_of((b"IHDR", size), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
-
-
-def tiff(body: bytes, width: int, height: int, bits: int, photometric: int) -> bytes:
-    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric}
-    tags |= {273: 8, 277: 1, 278: height, 279: len(body)}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory
-
-
-def exif(orientation: int, big: bool = False) -> bytes:
-    order = ">" if big else "<"
-    artist = b"Ada Lovelace\0"
-    fields = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
-    fields += struct.pack(order + "HHII", 0x013B, 2, len(artist), 8 + 2 + 24 + 4)
-    mark = b"MM\0*" if big else b"II*\0"
-    return b"Exif\0\0" + mark + struct.pack(order + "IH", 8, 2) + fields + bytes(4) + artist
-
-
-def gray_rgb(gray: np.ndarray) -> np.ndarray:
-    return np.repeat(gray[..., None], 3, axis=2).astype(np.uint8)
-
-
-RGBA = np.dstack([COLORS, ALPHA])
-PALETTE = Image.fromarray(COLORS).quantize(8)
-PALETTE_COLORS = np.array(PALETTE.convert("RGB"))
-PALETTE_CLEAR = np.where(np.array(PALETTE) == 3, 0, 255)
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-CMYK = Image.fromarray(COLORS).convert("CMYK")
-FRAMES = {
-    "save_all": True,
-    "append_images": [Image.fromarray(255 - COLORS), Image.fromarray(COLORS // 2)],
-}
-
-# name: (file, pixels, alpha, gray, notes)
-EXACT: dict[str, tuple[bytes, np.ndarray, np.ndarray | None, bool, tuple[str, ...]]] = {
-    "rgb.png": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
-    "rgb.bmp": (encoded(COLORS, "BMP"), COLORS, None, False, ()),
-    "rgb.tif": (encoded(COLORS, "TIFF"), COLORS, None, False, ()),
-    "lzw.tif": (encoded(COLORS, "TIFF", compression="tiff_lzw"), COLORS, None, False, ()),
-    "rgb.webp": (encoded(COLORS, "WEBP", lossless=True), COLORS, None, False, ()),
-    "misnamed.jpg": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
-    "gray.png": (encoded(GRAY, "PNG"), gray_rgb(GRAY), None, True, ()),
-    "gray.gif": (encoded(GRAY, "GIF"), gray_rgb(GRAY), None, True, ()),
-    "one_bit.png": (
-        encoded(Image.fromarray(GRAY > 99), "PNG"),
-        gray_rgb(255 * (GRAY > 99)),
-        None,
-        True,
-        (),
-    ),
-    "gray_alpha.png": (
-        encoded(np.dstack([GRAY, ALPHA]), "PNG"),
-        gray_rgb(GRAY),
-        ALPHA,
-        True,
-        (),
-    ),
-    "gray_clear_value.png": (
-        encoded(GRAY, "PNG", transparency=34),
-        gray_rgb(GRAY),
-        np.where(GRAY == 34, 0, 255),
-        True,
-        (),
-    ),
-    "rgba.png": (encoded(RGBA, "PNG"), COLORS, ALPHA, False, ()),
-    "rgba.webp": (encoded(RGBA, "WEBP", lossless=True, exact=True), COLORS, ALPHA, False, ()),
-    "rgba.tif": (encoded(RGBA, "TIFF"), COLORS, ALPHA, False, ()),
-    "rgb_clear_color.png": (
-        encoded(COLORS, "PNG", transparency=(17, 23, 18)),
-        COLORS,
-        np.where((COLORS == (17, 23, 18)).all(axis=2), 0, 255),
-        False,
-        (),
-    ),
-    "palette.png": (encoded(PALETTE, "PNG"), PALETTE_COLORS, None, False, ()),
-    "palette_clear.png": (
-        encoded(PALETTE, "PNG", transparency=3),
-        PALETTE_COLORS,
-        PALETTE_CLEAR,
-        False,
-        (),
-    ),
-    "palette_alphas.png": (
-        encoded(PALETTE, "PNG", transparency=bytes(range(0, 240, 30))),
-        PALETTE_COLORS,
-        np.array(PALETTE) * 30,
-        False,
-        (),
-    ),
-    "palette.gif": (encoded(PALETTE, "GIF"), PALETTE_COLORS, None, False, ()),
-    "gray16.png": (encoded(DEEP, "PNG"), gray_rgb(DEEP >> 8), None, True, ()),
-    "gray16_clear_value.png": (
-        png(16, 0, DEEP, (b"tRNS", struct.pack(">H", 8738))),
-        gray_rgb(DEEP >> 8),
-        np.where(DEEP == 8738, 0, 255),
-        True,
-        (),
-    ),
-    "gray16_alpha.png": (
-        png(16, 4, np.dstack([DEEP, DEEP[:, ::-1]])),
-        gray_rgb(DEEP >> 8),
-        DEEP[:, ::-1] >> 8,
-        True,
-        (),
-    ),
-    "rgb16.png": (
-        png(16, 2, COLORS.astype(np.uint16) * 257 - (COLORS > 0)),
-        ((COLORS.astype(np.uint16) * 257 - (COLORS > 0)) >> 8).astype(np.uint8),
-        None,
-        False,
-        (),
-    ),
-    "rgba16.png": (png(16, 6, RGBA.astype(np.uint16) * 257), COLORS, ALPHA, False, ()),
-    "rgb16_clear_color.png": (
-        png(16, 2, COLORS.astype(np.uint16) * 257, (b"tRNS", struct.pack(">HHH", 17, 23, 18))),
-        COLORS,
-        None,
-        False,
-        (),
-    ),
-    "gray16.tif": (encoded(DEEP, "TIFF"), gray_rgb(DEEP >> 8), None, True, ()),
-    "gray16_white_is_zero.tif": (
-        tiff(DEEP.tobytes(), 16, 12, 16, 0),
-        gray_rgb(255 - (DEEP >> 8)),
-        None,
-        True,
-        (),
-    ),
-    "gray_white_is_zero.tif": (
-        tiff(GRAY.tobytes(), 16, 12, 8, 0),
-        gray_rgb(255 - GRAY),
-        None,
-        True,
-        (),
-    ),
-    "gray12.tif": (
-        tiff(bytes([0xAB, 0xC1, 0x23] * 8 * 12), 16, 12, 12, 1),
-        gray_rgb(np.tile(np.array([0xAB, 0x12]), (12, 8))),
-        None,
-        True,
-        (),
-    ),
-    "float01.tif": (
-        encoded(GRAY.astype(np.float32) / 255, "TIFF"),
-        gray_rgb(GRAY),
-        None,
-        True,
-        (),
-    ),
-    "pages.tif": (encoded(COLORS, "TIFF", **FRAMES), COLORS, None, False, ("first of 3 frames",)),
-    "animated.png": (encoded(COLORS, "PNG", **FRAMES), COLORS, None, False, ("first of 3 frames",)),
-    "animated.webp": (
-        encoded(COLORS, "WEBP", lossless=True, **FRAMES),
-        COLORS,
-        None,
-        False,
-        ("first of 3 frames",),
-    ),
-    "animated.gif": (
-        encoded(
-            PALETTE,
-            "GIF",
-            save_all=True,
-            append_images=[Image.fromarray(GRAY), Image.fromarray(255 - GRAY)],
-        ),
-        PALETTE_COLORS,
-        None,
-        False,
-        ("first of 3 frames",),
-    ),
-    "png_without_its_end": (encoded(COLORS, "PNG")[:-12], COLORS, None, False, ()),
-    "1x1.png": (encoded(COLORS[:1, :1], "PNG"), COLORS[:1, :1], None, False, ()),
-    "1x4000.png": (
-        encoded(np.resize(COLORS, (4000, 1, 3)), "PNG"),
-        np.resize(COLORS, (4000, 1, 3)),
-        None,
-        False,
-        (),
-    ),
-    "broken_profile.png": (
-        encoded(COLORS, "PNG", icc_profile=b"nonsense" * 9),
-        COLORS,
-        None,
-        False,
-        ("colour profile of another kind left out",),
-    ),
-    "-name with é 中 😀 and\nnewline.png": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
-    "n" * 246 + ".png": (encoded(COLORS, "PNG"), COLORS, None, False, ()),
-}
-
-JPEG = encoded(COLORS, "JPEG")
-LARGE_JPEG = encoded(np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8), "JPEG")
-PNG = encoded(COLORS, "PNG")
-UNKNOWN = "is no picture that frx reads .*or its header is damaged"
-
-# name: (file, what the sentence says)
-REFUSED: dict[str, tuple[bytes, str]] = {
-    "zero.jpg": (b"", r"is empty \(0 bytes\)"),
-    "text.jpg": (b"not a picture at all", UNKNOWN),
-    "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UNKNOWN),
-    "page.jpg": (b"<!doctype html><title>404</title>", UNKNOWN),
-    "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", UNKNOWN),
-    "portable.png": (b"P6 1 1 255 abc", UNKNOWN),
-    "cut_header.png": (PNG[:20], "damaged picture"),
-    "cut.png": (PNG[: len(PNG) // 2], "damaged picture .*truncated"),
-    "cut_by_one_block.jpg": (LARGE_JPEG[:-300], "damaged picture .*truncated"),
-    "cut.gif": (encoded(PALETTE, "GIF")[:-40], "damaged picture"),
-    "cut.bmp": (encoded(COLORS, "BMP")[:-40], "damaged picture"),
-    "cut.webp": (encoded(COLORS, "WEBP")[:-40], "damaged picture"),
-    "cut.tif": (encoded(COLORS, "TIFF")[:-400], "damaged picture|header"),
-    "checksum.png": (PNG[:29] + bytes(4) + PNG[33:], UNKNOWN),
-    "0x0.png": (png_header(0, 0), UNKNOWN),
-    "100k.png": (png_header(100_000, 100_000), "has 10,000 million pixels; .*up to 64 million"),
-    "12k.png": (png_header(12_000, 12_000), "has 144 million pixels|has 12000 × 12000 pixels"),
-    "9k.png": (png_header(9_000, 9_000), "has 9000 × 9000 pixels; .*up to 64 million"),
-    "bomb.gif": (
-        b"GIF89a"
-        + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0)
-        + b"!\xf9\x04\x08\0\0\0\0,"
-        + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0)
-        + b"\x08\0;",
-        "has 4,295 million pixels",
-    ),
-    "text_bomb.png": (
-        png_of(
-            (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
-            (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3_000_000))),
-            (b"IDAT", zlib.compress(bytes(4))),
-        ),
-        "damaged picture .*Decompressed data too large",
-    ),
-    "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture.*install pillow-heif"),
-    "float.tif": (
-        encoded(GRAY.astype(np.float32), "TIFF"),
-        r"floating-point values outside 0\.\.1",
-    ),
-    "nan.tif": (encoded(np.full((2, 2), np.nan, np.float32), "TIFF"), "floating-point values"),
-    "int32.tif": (encoded(GRAY.astype(np.int32), "TIFF"), "32-bit whole numbers"),
-}
-
-
-@pytest.mark.parametrize("name", EXACT)
-def test_odd_kinds_are_read_exactly(name: str, tmp_path: Path) -> None:
-    content, pixels, alpha, gray, notes = EXACT[name]
+@pytest.mark.parametrize("name", READ)
+def test_odd_kinds_are_read_as_what_they_are(name: str, tmp_path: Path) -> None:
+    member = READ[name]
     path = tmp_path / name
-    path.write_bytes(content)
+    assert member.content is not None
+    path.write_bytes(member.content)
 
     photograph = images.read(path)
 
-    np.testing.assert_array_equal(photograph.pixels, pixels)
+    np.testing.assert_allclose(photograph.pixels, member.pixels, atol=member.off_by)
     assert photograph.pixels.dtype == np.uint8
-    if alpha is None:
+    if member.alpha is None:
         assert photograph.alpha is None
     else:
         assert photograph.alpha is not None
         assert photograph.alpha.dtype == np.uint8
-        np.testing.assert_array_equal(photograph.alpha, alpha)
-    assert photograph.gray == gray
-    assert photograph.notes == notes
-    assert images.read_size(path) == pixels.shape[:2]
-    cover = np.asarray(255 if alpha is None else alpha, np.float64)[..., None] / 255
-    on_white = pixels * cover + 255 * (1 - cover)
-    np.testing.assert_allclose(images.read_rgb(path), on_white, atol=0.51)
+        np.testing.assert_array_equal(photograph.alpha, member.alpha)
+    assert photograph.gray == member.gray
+    assert photograph.notes == member.notes
+    assert images.read_size(path) == member.on_white.shape[:2]
+    np.testing.assert_allclose(images.read_rgb(path), member.on_white, atol=member.off_by + 0.51)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -330,10 +58,8 @@ def test_what_cannot_be_read_is_refused_by_name(name: str, tmp_path: Path) -> No
 
 
 def test_the_zoo_is_large_but_small() -> None:
-    files = [content for content, *_ in EXACT.values()] + [
-        content for content, _ in REFUSED.values()
-    ]
-    assert len(files) >= 45
+    files = [member.content for member in MEMBERS.values() if member.content is not None]
+    assert len(files) >= 100
     assert sum(map(len, files)) < 1_000_000
 
 
@@ -558,7 +284,7 @@ def test_a_png_has_the_very_pixels_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_alpha_grows_with_an_enlarged_picture(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(EXACT["rgba.png"][0])
+    (tmp_path / "a.png").write_bytes(encoded(RGBA, "PNG"))
     source = images.read(tmp_path / "a.png")
     images.write(tmp_path / "b.png", images.resize(source.pixels, 24, 32), like=source)
     back = images.read(tmp_path / "b.png")
@@ -568,7 +294,7 @@ def test_alpha_grows_with_an_enlarged_picture(tmp_path: Path) -> None:
 
 
 def test_jpeg_cannot_take_transparency(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(EXACT["rgba.png"][0])
+    (tmp_path / "a.png").write_bytes(encoded(RGBA, "PNG"))
     source = images.read(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"b\.jpg: JPEG cannot keep the transparency of .*a\.png"):
         images.write(tmp_path / "b.jpg", source.pixels, like=source)

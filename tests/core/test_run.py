@@ -171,8 +171,9 @@ def test_another_recipe_in_the_folder_is_refused_with_the_difference(
         experiment.run(other, tmp_path / "run", CPU)
 
 
+@pytest.mark.parametrize("change", ["renamed", "added", "removed", "modified"])
 def test_changed_data_are_noticed_on_resume(
-    recipe_file: Path, tmp_path: Path, stop_after: Any
+    change: str, recipe_file: Path, tmp_path: Path, stop_after: Any
 ) -> None:
     from frx import images
     from frx.datasets.synthetic_faces import SyntheticFaces
@@ -184,7 +185,17 @@ def test_changed_data_are_noticed_on_resume(
         images.write(photos / f"{index}.png", faces[index]["clean"])
     loaded = load(recipe_file, overrides=["data.use=folder", f"data.path={photos}"])
     stop_after(loaded, tmp_path / "run", 3)
-    (photos / "0.png").rename(photos / "new.png")
+    first = photos / "0.png"
+    match change:
+        case "renamed":
+            first.rename(photos / "new.png")
+        case "added":
+            (photos / "new.png").write_bytes(first.read_bytes())
+        case "removed":
+            first.unlink()
+        case "modified":
+            images.write(first, 255 - images.read_rgb(first) // 2)
+            os.utime(photos)  # as an editor does that writes beside the old file and renames
     with pytest.raises(DataError, match="no longer those it was begun with"):
         experiment.run(loaded, tmp_path / "run", CPU)
 

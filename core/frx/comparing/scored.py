@@ -62,7 +62,8 @@ def read(run: Path, evaluation: str | None = None) -> dict[str, Scored]:
         raise DataError(f"{shown(run)}: no evaluation {evaluation!r}; {hint}")
     try:
         about = json.loads((folder / "scores.json").read_bytes())["sets"]
-        with (folder / "scores.csv").open(encoding="utf-8", newline="") as file:
+        path = folder / "scores.csv"
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             values = _values(csv.DictReader(file))
         return {name: _scored(run, values[name], about[name]) for name in values}
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from attrs import frozen
 
-from frx import images
+from frx import files, images
 from frx.errors import DataError, RecipeError
 from frx.images import shown
 
@@ -45,6 +45,10 @@ class Naming:
     suffix: str = ""
     in_part: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        if self.suffix and PurePath(f"a{self.suffix}").name != f"a{self.suffix}":
+            raise RecipeError(f"--suffix {self.suffix}: a part of a file's name, not of a path")
+
     def __call__(self, given: Path) -> Path:
         """The name of what becomes of `given`."""
         ending = given.suffix
@@ -70,13 +74,13 @@ def collect(
     Raises:
         DataError: an input does not exist, nothing is there to do, or two would have one name.
     """
-    own = out.resolve()
-    written = {path.resolve() for path in made}
+    own = files.real(out)
+    written = {files.real(path) for path in made}
     jobs: list[Job] = []
     for given in inputs:
         if given.is_dir():
             for path in _images_in(given, (*images.SUFFIXES, *_UNREAD)):
-                if not _is_own(path.resolve(), own, written, given.resolve()):
+                if not _is_own(files.real(path), own, written, files.real(given)):
                     name = path.relative_to(given)
                     jobs.append(Job(path, name, naming(name)))
         elif given.exists():

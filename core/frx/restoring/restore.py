@@ -163,7 +163,7 @@ class _Work:
                 self.advance()
                 return
             for target in self.way.finishing.targets(self.out, job.name):
-                if any(target.resolve() == source.resolve() for source in sources):
+                if any(files.real(target) == files.real(source) for source in sources):
                     raise DataError(f"{shown(target)}: would be overwritten; choose another -o")
             photograph = images.read(job.source)
             mask = self._mask(photograph)

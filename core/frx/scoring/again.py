@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 
 import tomli_w
@@ -89,6 +89,6 @@ class Parts:
             return
         for folder, output in self.FOLDERS.items():
             for name, picture in zip(batch.names, outputs.get(output, ()), strict=False):
-                path = self.out / folder / label / PurePosixPath(name).with_suffix(".png")
+                path = files.below(self.out / folder / label, name).with_suffix(".png")
                 pixels = to_pixels(picture)
                 images.write(path, pixels[..., 0] if output == "found" else pixels)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from attrs import evolve
 
-from frx.data import Batch, Samples, batches
+from frx.data import Batch, Samples, batches, first_readable
 from frx.errors import DataError, RecipeError
 from frx.scoring.classical import NamedBaseline
 from frx.scoring.scores import NamedMetric, SetScores
@@ -25,9 +25,10 @@ def rehearse(
     Raises:
         RecipeError: a metric or a baseline cannot take it (too small), or a baseline is for marked
             damage and no picture of the set has any.
-        DataError: it cannot be read, and `data.on_bad` does not leave it out.
+        DataError: it cannot be read, and `data.on_bad` does not leave it out, or none can.
     """
     for name, samples in sets.items():
+        first_readable(samples.subset)
         for baseline in baselines:
             if baseline.needs_mask and not _is_marked(samples):
                 raise RecipeError(
