@@ -22,7 +22,15 @@ from frx.errors import FrxError, RecipeError
 from frx.overlay import Table
 from frx.registry import Component
 from frx.specs import COMPONENT_KINDS
-from frx.strict import Mistake, Mistakes, mistakes_in, strict_converter, unknown_key
+from frx.strict import (
+    Mistake,
+    Mistakes,
+    mistakes_in,
+    no_table,
+    shown,
+    strict_converter,
+    unknown_key,
+)
 
 
 @frozen
@@ -211,7 +219,7 @@ def converter_for(kinds: Iterable[str]) -> cattrs.Converter:
         if isinstance(value, str):  # one that needs no options
             value = Table(use=value)
         if not isinstance(value, dict):
-            raise TypeError(f"expected a table, got {value!r}")
+            raise no_table(value)
         (component,) = (f for f in attrs.fields(class_) if _flat(f))
         own = {f.name: f for f in attrs.fields(class_) if not _flat(f)}
         rest = Table({key: item for key, item in value.items() if key not in own})
@@ -262,12 +270,12 @@ def _structure_use(
     value: Any, kind: str, converter: cattrs.Converter, beside: Iterable[str]
 ) -> Use:
     if not isinstance(value, dict):
-        raise TypeError(f'expected a table such as {{ use = "…" }}, got {value!r}')
+        raise TypeError(f'expected a table such as {{ use = "…" }}, got {shown(value)}')
     if "use" not in value:
         names = [c.name for c in registry.components() if c.kind == kind]
         raise ValueError(f'use = "…" is missing; {registry.nearest("", names)}')
     if not isinstance(value["use"], str):
-        raise Mistakes([Mistake(("use",), f"expected a text, got {value['use']!r}")])
+        raise Mistakes([Mistake(("use",), f"expected a text, got {shown(value['use'])}")])
     try:
         component = registry.find(kind, value["use"])
         known = options(component.load())
@@ -280,7 +288,7 @@ def _structure_use(
         if key == "use" or (key in inherited and key not in known):
             continue
         if key not in known:
-            wrong.append(Mistake((key,), unknown_key(key, ["use", *known, *beside])))
+            wrong.append(unknown_key((key,), ["use", *known, *beside]))
             continue
         try:
             found[key] = converter.structure(item, known[key].annotation)
@@ -322,6 +330,10 @@ def _try(use: Use) -> None:
                 use.build()
     except FrxError as error:
         raise Mistakes([Mistake((), str(error))]) from error
+    except Exception as error:  # sizes beyond all memory, or a mistake in a plugin
+        reason = str(error).partition("\n")[0]
+        text = f"{use.name}: cannot be made: {type(error).__name__}: {reason}"
+        raise Mistakes([Mistake((), text)]) from error
 
 
 def _built(value: Any) -> Any:

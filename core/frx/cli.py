@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import select
 import signal
 import sys
 import traceback
@@ -73,6 +74,8 @@ def cli(debug: bool, no_plugins: bool) -> None:
 
     A recipe (TOML) names components; each component is a plugin.
     """
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False
     if no_plugins:
         from frx.registry import DISABLE_VARIABLE
 
@@ -99,10 +102,11 @@ def main() -> None:
         _leave(2)
     except (KeyboardInterrupt, click.Abort):
         _leave(128 + signal.SIGINT)
-    except BrokenPipeError:  # `frx list | head -1`
-        say_no_more(sys.stdout)
-        _leave(0)
     except (Exception, SystemExit) as error:
+        # `frx list | head -1`, of which click makes an exit
+        if isinstance(error, BrokenPipeError | SystemExit) and _only_output_is_closed():
+            say_no_more(sys.stdout)
+            _leave(0)
         from frx.blame import culprit
 
         sentence = culprit(error)
@@ -115,6 +119,14 @@ def main() -> None:
             _leave(2)
         _complain("this is a bug in frx; please report it with the lines above")
         _leave(1)
+
+
+def _only_output_is_closed() -> bool:
+    """Whether nobody reads what is printed any more, though errors are still read."""
+    poll = select.poll()
+    for stream in (1, 2):
+        poll.register(stream, 0)
+    return {stream for stream, event in poll.poll(0) if event & select.POLLERR} == {1}
 
 
 def _complain(text: str) -> None:

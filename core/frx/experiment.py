@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import platform
 import tempfile
 import time
@@ -62,7 +63,7 @@ def run(
     Raises:
         FrxError: something the user can mend; what is done so far stays done.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not folder.is_dir():  # which stands names of any length
         raise RecipeError(f"{folder}: a file where the run folder would be; choose another --out")
     if fresh and ranks.rank() == 0:
         _set_aside(folder)

@@ -117,6 +117,8 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().partition("\n")[0]
+        if reason.startswith("Expected one of"):  # all that torch has ever heard of
+            reason = "there is cpu, cuda, cuda:1, mps or auto"
         raise RecipeError(f"--device {name}: not to be had here ({reason})") from error
     return device
 

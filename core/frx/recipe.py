@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
@@ -18,8 +18,8 @@ from frx.errors import RecipeError
 from frx.overlay import Document, Table
 from frx.registry import GROUPS
 from frx.specs import DATA_KINDS as DATA_KINDS
-from frx.strict import Mistake, mistakes_in
-from frx.toml_lines import key_text
+from frx.strict import Mistake, mistakes_in, shown, unknown_key
+from frx.toml_lines import Path, key_text
 
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 
@@ -76,7 +76,7 @@ TAKEN_LABELS = (
 
 def can_be_label(text: str) -> bool:
     """Whether tables and pictures can call a baseline so."""
-    return text not in TAKEN_LABELS and re.fullmatch(r"\w[\w .-]*", text) is not None
+    return text not in TAKEN_LABELS and recipe_files.can_name_a_file(text)
 
 
 @frozen(kw_only=True)
@@ -193,6 +193,8 @@ def _structure(document: Document, path: FilePath, kinds: Iterable[str]) -> Reci
     except Exception as error:
         mistakes += mistakes_in(error)
     if mistakes or recipe is None:
+        unknown = {m.path for m in mistakes if m.known}
+        mistakes = [_placed(m, document, unknown) if m.known else m for m in mistakes]
         lines = sorted(
             f"{document.place(m.path) or path}: "
             + (f"{key_text(m.path)}: {m.text}" if m.path else m.text)
@@ -202,31 +204,39 @@ def _structure(document: Document, path: FilePath, kinds: Iterable[str]) -> Reci
     return recipe
 
 
+def _placed(mistake: Mistake, document: Document, unknown: Collection[Path]) -> Mistake:
+    """An unknown key, with what a recipe has besides, and the places that do have it."""
+    path = mistake.path
+    known = mistake.known if path[1:] else (*mistake.known, "extends", "profiles")
+    others = [
+        other
+        for other in document.places
+        if other[-1] == path[-1] and other[0] != "profiles" and other not in unknown
+    ]
+    return unknown_key(path, known, ", ".join(map(key_text, others[:2])))
+
+
 def _line_number(text: str) -> int:
     found = re.search(r":(\d+): ", text)
     return int(found[1]) if found else 0
 
 
-NAMED_AFTER = "may hold letters, digits, _, . and -, for files are named after it"
-
-
-def _can_be_file(name: str) -> bool:
-    return re.fullmatch(r"\w[\w.-]*", name) is not None
-
-
 def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
     """What no single key shows."""
-    if not _can_be_file(recipe.name):
-        yield Mistake(("name",), f"{NAMED_AFTER}; got {recipe.name!r}")
+    if not recipe_files.can_name_a_recipe(recipe.name):
+        text = f"may hold {recipe_files.RECIPE_NAME}, for a folder is named after it"
+        yield Mistake(("name",), f"{text}; got {shown(recipe.name)}")
+    named: dict[Path, str] = {("sets", name): name for name in recipe.sets}
+    named |= {("stages", n, "name"): stage.name for n, stage in enumerate(recipe.stages)}
+    for where, name in named.items():
+        if not recipe_files.can_name_a_file(name):
+            yield Mistake(where, f"{recipe_files.NAMES_A_FILE}; got {shown(name)}")
     for key, data in [
         (("data",), recipe.data),
         *((("sets", n), d) for n, d in recipe.sets.items()),
     ]:
         if abs(sum(data.split) - 1) > 1e-6:
             yield Mistake((*key, "split"), f"must sum to 1, got {list(data.split)}")
-    for name in recipe.sets:
-        if not _can_be_file(name):
-            yield Mistake(("sets", name), f"{NAMED_AFTER}; got {name!r}")
     for name in set(TAKEN_SETS) & set(recipe.sets):
         yield Mistake(("sets", name), "this name belongs to a split of [data]; choose another")
     labels = [compared.label for compared in recipe.baselines if compared.baseline]
@@ -235,15 +245,13 @@ def _beyond_types(recipe: Recipe) -> Iterable[Mistake]:
             text = f'two baselines are called {label!r}; give one a name = "…"'
             yield Mistake(("baselines", number), text)
         elif not can_be_label(label):
-            text = "may hold letters, digits, _, ., - and spaces, and is not a column of the scores"
-            yield Mistake(("baselines", number, "name"), f"{text}; got {label!r}")
+            text = f"{recipe_files.NAMES_A_FILE}, and it is no column of the scores"
+            yield Mistake(("baselines", number, "name"), f"{text}; got {shown(label)}")
     seen: set[str] = set()
     for number, stage in enumerate(recipe.stages):
         if stage.name in seen:
             yield Mistake(("stages", number, "name"), f"{stage.name!r} is there twice")
         seen.add(stage.name)
-        if not _can_be_file(stage.name):
-            yield Mistake(("stages", number, "name"), f"{NAMED_AFTER}; got {stage.name!r}")
         labels = [term.label for term in stage.losses if term.loss]
         for position, label in enumerate(labels):
             if label in labels[:position]:

@@ -24,9 +24,18 @@ from frx import registry
 from frx.errors import RecipeError
 from frx.overlay import Document
 from frx.registry import nearest
-from frx.toml_lines import Path, key_lines
+from frx.strict import Mistake, shown
+from frx.toml_lines import Path, key_lines, key_text, parsed
 
 GROUP = "frx.recipes"
+LONGEST_NAME = 60  # signs, of four bytes at most: two such names make a file's
+NAMES_A_FILE = (
+    f"may hold letters, digits, _, ., - and spaces, {LONGEST_NAME} at most, for files are named "
+    "after it"
+)
+RECIPE_NAME = f"letters, digits, _, . and -, {LONGEST_NAME} at most"
+A_PROFILE = "expected a table, such as [profiles.quick]"
+SAVE_AS = "save the file as UTF-8"
 # In the package itself, or beside core/ in the repository.
 SHIPPED = next(
     (
@@ -48,6 +57,16 @@ class RecipeFile:
     places: dict[Path, str]
 
 
+def can_name_a_file(text: str) -> bool:
+    """Whether files may be called so: what a recipe names leaves no folder."""
+    return len(text) <= LONGEST_NAME and re.fullmatch(r"\w[\w .-]*", text) is not None
+
+
+def can_name_a_recipe(text: str) -> bool:
+    """Whether a recipe, and so its run folder, may be called so: `RECIPE_NAME`."""
+    return " " not in text and can_name_a_file(text)
+
+
 def find(name: str, beside: FilePath = FilePath()) -> FilePath:
     """A recipe's path: as given, seen from a folder, or that of an installed one of this name.
 
@@ -57,7 +76,7 @@ def find(name: str, beside: FilePath = FilePath()) -> FilePath:
         RecipeError: two other packages have it.
     """
     path = beside / name
-    if path.is_file():
+    if os.path.isfile(path):  # which, unlike Path.is_file, stands any text
         return path
     package, _, short = name.rpartition(":")
     wanted = FilePath(short).name.removesuffix(".toml")
@@ -113,10 +132,10 @@ def profile_tables(path: FilePath) -> list[tuple[str, dict[str, Any]]]:
 
 
 def read(path: FilePath, profiles: Sequence[str], overrides: Sequence[str]) -> Document:
-    """The document that a recipe comes to; its keys are not checked yet.
+    """The document that a recipe comes to, with what was missed; its keys are not checked yet.
 
     Raises:
-        RecipeError: a file is missing or not TOML; no such profile; an override is not KEY=VALUE.
+        RecipeError: a file is missing or not TOML; an override is not KEY=VALUE.
     """
     files = _files(path)
     document = Document.of(files[0].tables, files[0].places)
@@ -125,7 +144,8 @@ def read(path: FilePath, profiles: Sequence[str], overrides: Sequence[str]) -> D
     known = _profile_names(files)
     for profile in profiles:
         if profile not in known:
-            raise RecipeError(f"{path}: no profile {profile!r}; {nearest(profile, known)}")
+            text = f"no profile {profile!r}; {nearest(profile, known)}"
+            document.mistakes.append(Mistake((), text))
         for file in files:
             document.lay(file.profiles.get(profile, {}), ("profiles", profile), file.places)
     for override in overrides:
@@ -142,13 +162,10 @@ def _files(path: FilePath) -> list[RecipeFile]:
     files: list[RecipeFile] = []
     place = ""
     while True:
-        if any(path.samefile(file.path) for file in files if path.exists()):
+        if os.path.exists(path) and any(path.samefile(file.path) for file in files):
             raise RecipeError(f"{place}{path.name} extends itself")
         text = _text(path, place)
-        try:
-            tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{path}: not valid TOML: {error}") from error
+        tables = parsed(text, str(path))
         places = {key: f"{path}:{line}" for key, line in key_lines(text).items()}
         if files:
             tables.pop("name", None)
@@ -160,44 +177,58 @@ def _files(path: FilePath) -> list[RecipeFile]:
             return files
         place = f"{places[('extends',)]}: extends: "
         if not isinstance(extended, str):
-            raise RecipeError(f"{place}expected a text, got {extended!r}")
+            raise RecipeError(f"{place}expected a text, got {shown(extended)}")
         path = find(extended, path.parent)
 
 
 def _profiles(found: Any, places: dict[Path, str]) -> dict[str, Any]:
-    patches = found if isinstance(found, dict) else {"": found}
-    for name, patch in patches.items():
+    if not isinstance(found, dict):
+        raise _refused(("profiles",), places, f"{A_PROFILE}; got {shown(found)}")
+    for name, patch in found.items():
         if not isinstance(patch, dict):
-            key = ("profiles", name) if name else ("profiles",)
-            expected = "expected a table, such as [profiles.quick]"
-            raise RecipeError(f"{places[key]}: {'.'.join(key)}: {expected}; got {patch!r}")
-    return patches
+            raise _refused(("profiles", name), places, f"{A_PROFILE}; got {shown(patch)}")
+        if not can_name_a_file(name):
+            raise _refused(("profiles", name), places, NAMES_A_FILE)
+    return found
+
+
+def _refused(key: Path, places: dict[Path, str], text: str) -> RecipeError:
+    return RecipeError(f"{places[key]}: {key_text(key)}: {text}")
 
 
 def _text(path: FilePath, place: str) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         siblings = path.parent.glob("*.toml") if path.parent.is_dir() else ()
         names = [file.name for file in (*siblings, *(file for _, file in installed()))]
         hint = nearest(path.name, names)
         raise RecipeError(f"{place}{path}: no such recipe; {hint}") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except IsADirectoryError:
+        hint = nearest("", (file.name for file in path.glob("*.toml")))
+        raise RecipeError(f"{place}{path}: a folder; name a recipe in it ({hint})") from None
     except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
+        raise RecipeError(f"{place}{shown(str(path))}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start}); {SAVE_AS}") from error
+    except ValueError as error:
+        raise RecipeError(f"{place}{shown(str(path))}: {error}") from error
+    if "\0" in text:  # UTF-16 without its mark
+        raise RecipeError(f"{path}: not UTF-8 text; {SAVE_AS}")
+    return text
 
 
 def _override(text: str) -> dict[str, Any]:
     """`a.b=value` as a table; a value that is not TOML is taken as a text."""
     key, equals, value = text.partition("=")
+    key = re.sub(r"\[(\d+)\]", r".\1", key)  # as messages call the elements of lists
     if not equals or not re.fullmatch(r"\s*[\w-]+(\.[\w-]+)*\s*", key):
         raise RecipeError(f"--set {text}: expected key=value, such as data.size=64")
     try:
         return tomllib.loads(f"{key.strip()} = {value}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
         try:
             return tomllib.loads(f'{key.strip()} = "{quoted}"')
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:
             raise RecipeError(f"--set {text}: {error}") from error

@@ -123,7 +123,9 @@ class Component:
             raise RecipeError(f"{installed}, but {self._wrong_version}; upgrade one of them")
         try:
             found = point.load() if self.is_ours else self._load_quietly(point, notice)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, or one of its own
             if os.environ.get(DEBUG_VARIABLE):
                 traceback.print_exc()
             reason = str(error).strip().partition("\n")[0] or "no message"

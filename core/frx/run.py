@@ -24,6 +24,7 @@ from frx.network import Network, is_shared_out, load_weights, weights
 from frx.precision import Precision
 from frx.randomness import seed_of
 from frx.recipe import Recipe, Stage
+from frx.registry import nearest
 from frx.scoring.scores import NamedMetric
 from frx.terms import Terms, total
 from frx.validation import validate
@@ -209,8 +210,8 @@ class Run:
         self.trainer = self.hook.frx_make_trainer(run=self, stage=stage)
         modules = self.trainer.networks()
         for name in stage.optimizers.keys() - modules.keys():
-            known = ", ".join(sorted(modules))
-            raise RecipeError(f"stage {stage.name}: optimizers.{name}: no such network ({known})")
+            hint = nearest(name, modules)
+            raise RecipeError(f"stage {stage.name}: optimizers.{name}: no such network; {hint}")
         for name, module in modules.items():
             if not is_shared_out(module):
                 self.precision.place(module)

@@ -7,14 +7,15 @@ value has its type already, bounds (`annotated_types`) are kept, and all mistake
 from __future__ import annotations
 
 import math
+import re
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types as bounds
 import attrs
 import cattrs
-from attrs import frozen
+from attrs import evolve, frozen
 from cattrs.errors import (
     AttributeValidationNote,
     BaseValidationError,
@@ -28,10 +29,11 @@ from frx.toml_lines import Path
 
 @frozen
 class Mistake:
-    """What is wrong, and at which key."""
+    """What is wrong, and at which key; `known` are those that an unknown one stands beside."""
 
     path: Path
     text: str
+    known: tuple[str, ...] = ()
 
 
 class Mistakes(Exception):
@@ -46,7 +48,7 @@ def mistakes_in(error: BaseException, path: Path = ()) -> Iterator[Mistake]:
     """Flatten what a converter raised."""
     if isinstance(error, Mistakes):
         for mistake in error.found:
-            yield Mistake((*path, *mistake.path), mistake.text)
+            yield evolve(mistake, path=(*path, *mistake.path))
     elif isinstance(error, BaseValidationError):
         for inner in error.exceptions:
             notes = getattr(inner, "__notes__", ())
@@ -58,17 +60,27 @@ def mistakes_in(error: BaseException, path: Path = ()) -> Iterator[Mistake]:
             yield from mistakes_in(inner, (*path, *steps))
     elif isinstance(error, ForbiddenExtraKeysError):
         known = [field.name for field in attrs.fields(error.cl)] if error.cl else []
-        for key in sorted(error.extra_fields):
-            yield Mistake((*path, key), unknown_key(key, known))
+        yield from (unknown_key((*path, key), known) for key in sorted(error.extra_fields))
     elif isinstance(error, KeyError):
         yield Mistake(path, "missing; it has no default")
     else:
-        yield Mistake(path, str(error))
+        yield Mistake(path, str(error).partition("\n")[0] or type(error).__name__)
 
 
-def unknown_key(key: str, known: list[str]) -> str:
-    """The sentence about a key that nobody asked for."""
-    return f"unknown key; {nearest(key, known)}"
+def shown(value: Any) -> str:
+    """A value as a message quotes it: short, and as a recipe would have it."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value.isoformat() if hasattr(value, "isoformat") else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def unknown_key(path: Path, known: Iterable[str], elsewhere: str = "") -> Mistake:
+    """The mistake of a key that nobody asked for, but perhaps `elsewhere`."""
+    there = f"there is {elsewhere}; " if elsewhere else ""
+    return Mistake(path, f"unknown key; {there}{nearest(str(path[-1]), known)}", tuple(known))
 
 
 def strict_converter() -> cattrs.Converter:
@@ -80,11 +92,13 @@ def strict_converter() -> cattrs.Converter:
 
     def sequence(value: Any, type_: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise TypeError(f"expected a list, got {value!r}")
+            is_table = isinstance(value, dict)
+            hint = "[[…]] begins each of its tables" if is_table else "it stands in [brackets]"
+            raise TypeError(f"expected a list, got {shown(value)}; {hint}")
         inner = get_args(type_) or (Any,)
         if get_origin(type_) is tuple and inner[-1] is not Ellipsis:
             if len(value) != len(inner):
-                raise ValueError(f"expected {len(inner)} values, got {len(value)}: {value!r}")
+                raise ValueError(f"expected {len(inner)} values, got {len(value)}: {shown(value)}")
             return tuple(each(zip(value, inner, strict=True)))
         found = each((item, inner[0]) for item in value)
         return tuple(found) if get_origin(type_) is tuple else found
@@ -103,7 +117,7 @@ def strict_converter() -> cattrs.Converter:
 
     def mapping(value: Any, type_: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise TypeError(f"expected a table, got {value!r}")
+            raise no_table(value)
         found: dict[str, Any] = {}
         wrong: list[Mistake] = []
         for key, item in value.items():
@@ -115,13 +129,23 @@ def strict_converter() -> cattrs.Converter:
             raise Mistakes(wrong)
         return found
 
+    def fields(class_: Any) -> Callable[[Any, Any], Any]:
+        fill = converter.gen_structure_attrs_fromdict(class_)
+
+        def structure(value: Any, type_: Any) -> Any:
+            if not isinstance(value, dict):
+                raise no_table(value)
+            return fill(value, type_)
+
+        return structure
+
     def literal(value: Any, type_: Any) -> Any:
         choices = get_args(type_)
         for choice in choices:
             if value == choice and type(_whole(value, type(choice))) is type(choice):
                 return choice
         hint = nearest(str(value), [str(choice) for choice in choices])
-        raise ValueError(f"{value!r} is not a choice; {hint}")
+        raise ValueError(f"{shown(value)} is not a choice; {hint}")
 
     def union(value: Any, type_: Any) -> Any:
         choices = [choice for choice in get_args(type_) if choice is not types.NoneType]
@@ -148,6 +172,7 @@ def strict_converter() -> cattrs.Converter:
 
     for type_ in (bool, int, float, str):
         converter.register_structure_hook(type_, _exactly(type_))
+    converter.register_structure_hook_factory(attrs.has, fields)
     on(lambda t: get_origin(t) in (list, tuple), sequence)
     on(lambda t: get_origin(t) is dict, mapping)
     on(lambda t: get_origin(t) is Literal, literal)
@@ -157,6 +182,13 @@ def strict_converter() -> cattrs.Converter:
 
 
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+SHOWN = 80  # signs of a value that a message quotes
+INTEGERS = range(-(2**63), 2**63)  # what TOML promises
+
+
+def no_table(value: Any) -> TypeError:
+    """What stands where a table would is none."""
+    return TypeError(f"expected a table, got {shown(value)}")
 
 
 def _exactly(type_: type) -> Callable[[Any, Any], Any]:
@@ -165,18 +197,31 @@ def _exactly(type_: type) -> Callable[[Any, Any], Any]:
     def structure(value: Any, _: Any) -> Any:
         value = _whole(value, type_)
         if not isinstance(value, accepted) or (isinstance(value, bool) and type_ is not bool):
-            raise TypeError(f"expected {NAMES[type_]}, got {value!r}")
+            raise TypeError(f"expected {NAMES[type_]}, got {shown(value)}{_requoted(value, type_)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"expected a finite number, got {value!r}")
+        if isinstance(value, int) and value not in INTEGERS:
+            raise ValueError(f"needs more than 64 bits: {shown(value)}")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(f"may not hold the sign U+0000, got {shown(value)}")
         return type_(value)
 
     return structure
 
 
+def _requoted(value: Any, type_: type) -> str:
+    """What to write instead where only the quotes are wrong."""
+    if type_ is str:
+        return f'; in quotes: "{shown(value)}"' if isinstance(value, int | float) else ""
+    pattern = {bool: "true|false", int: r"[+-]?\d+"}.get(type_, r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
+    fits = isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII)
+    return f"; without quotes: {value}" if fits else ""
+
+
 def _whole(value: Any, type_: type) -> Any:
     """3 for 3.0 where a whole number is asked for: JSON, so an editor, cannot tell them apart."""
     is_whole = type_ is int and isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole else value
+    return int(value) if is_whole and abs(value) < INTEGERS.stop else value
 
 
 def _check_bound(value: Any, bound: Any) -> None:
@@ -185,15 +230,15 @@ def _check_bound(value: Any, bound: Any) -> None:
             for part in bound:
                 _check_bound(value, part)
         case bounds.Ge(ge=least) if not value >= least:
-            raise ValueError(f"must be at least {least}, got {value!r}")
+            raise ValueError(f"must be at least {least}, got {shown(value)}")
         case bounds.Gt(gt=below) if not value > below:
-            raise ValueError(f"must be greater than {below}, got {value!r}")
+            raise ValueError(f"must be greater than {below}, got {shown(value)}")
         case bounds.Le(le=most) if not value <= most:
-            raise ValueError(f"must be at most {most}, got {value!r}")
+            raise ValueError(f"must be at most {most}, got {shown(value)}")
         case bounds.Lt(lt=above) if not value < above:
-            raise ValueError(f"must be less than {above}, got {value!r}")
+            raise ValueError(f"must be less than {above}, got {shown(value)}")
         case bounds.MultipleOf(multiple_of=unit) if value % unit:
-            raise ValueError(f"must be a multiple of {unit}, got {value!r}")
+            raise ValueError(f"must be a multiple of {unit}, got {shown(value)}")
         case bounds.MinLen(min_length=least) if len(value) < least:
             raise ValueError(f"needs at least {least} of them, got {len(value)}")
         case bounds.MaxLen(max_length=most) if len(value) > most:

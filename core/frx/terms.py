@@ -15,6 +15,7 @@ from frx.errors import RecipeError
 from frx.precision import Precision
 from frx.recipe import LossTerm
 from frx.regions import grown
+from frx.registry import nearest
 
 # For each scale of a discriminator what its layers give.
 Features = Sequence[Sequence[Tensor]]
@@ -90,8 +91,7 @@ def chosen(tensors: Mapping[str, Tensor], who: str, key: str, name: str) -> Tens
         RecipeError: it is not there; says which are.
     """
     if name not in tensors:
-        listed = ", ".join(sorted(tensors))
-        raise RecipeError(f"{who}: {key} = {name!r} is not there ({listed})")
+        raise RecipeError(f"{who}: {key} = {name!r} is not there; {nearest(name, tensors)}")
     return tensors[name]
 
 

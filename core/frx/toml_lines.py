@@ -1,7 +1,7 @@
-"""TOML that remembers on which line each key stands.
+"""TOML that remembers on which line each key stands, and says what is wrong with a text.
 
-`tomllib` tells no lines. Here a text is cut into statements, the shortest runs of lines that
-`tomllib` accepts, and each statement's keys are noted with the line where it begins.
+`tomllib` tells the lines of mistakes alone. Here a text is cut into statements, the shortest runs
+of lines that `tomllib` accepts, and each statement's keys are noted with the line where it begins.
 """
 
 from __future__ import annotations
@@ -10,7 +10,55 @@ import re
 import tomllib
 from typing import Any
 
+from frx.errors import RecipeError
+
 Path = tuple[str | int, ...]
+
+DEEPEST = 50
+# What else to write, by what `tomllib` objects to.
+WAYS_OUT = {
+    "Invalid value": 'a text stands in "quotes", truth is true or false',
+    "Cannot overwrite a value": "this key is there already",
+    "Cannot mutate immutable namespace": "what stands in { } or [ ] is whole",
+    "Cannot declare": "this table is there already; [[…]] begins the next one of a list",
+    "Expected '=' after a key": "KEY = VALUE is meant",
+    "Illegal character '\\n'": "the closing quote is missing",
+}
+
+
+def parsed(text: str, source: str) -> dict[str, Any]:
+    """A TOML text as tables.
+
+    Raises:
+        RecipeError: it is none; with line, column, what stands there and the way out.
+    """
+    try:
+        found = tomllib.loads(text)
+        too_deep = _is_deeper(found, DEEPEST)
+    except RecursionError:
+        too_deep = True
+    except ValueError as error:  # mostly a TOMLDecodeError; not that of a number without end
+        reason, _, where = str(error).partition(" (at ")
+        hints = (f"; {way}" for begin, way in WAYS_OUT.items() if reason.startswith(begin))
+        place, line = _place(where, text) if where else ("", "")
+        said = f"not valid TOML: {reason}{line}{next(hints, '')}"
+        raise RecipeError(f"{source}{place}: {said}") from error
+    if too_deep:
+        raise RecipeError(f"{source}: tables and lists more than {DEEPEST} deep")
+    return found
+
+
+def _place(where: str, text: str) -> tuple[str, str]:
+    """`:5:8` and `: size = big` for "line 5, column 8)" or "end of document)"."""
+    lines = text.rstrip().split("\n")
+    number, column = map(int, re.findall(r"\d+", where) or (len(lines), len(lines[-1])))
+    line = lines[min(number, len(lines)) - 1].strip()
+    return f":{number}:{column}", f": {line[:80]}"
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(inner) and (not levels or any(_is_deeper(each, levels - 1) for each in inner))
 
 
 def key_lines(text: str) -> dict[Path, int]:
@@ -19,29 +67,33 @@ def key_lines(text: str) -> dict[Path, int]:
     table: Path = ()
     counts: dict[Path, int] = {}
     pending: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # a line of TOML ends nowhere else
         pending.append(line)
         statement = "\n".join(pending)
         try:
-            parsed = tomllib.loads(statement)
+            found = tomllib.loads(statement)
         except tomllib.TOMLDecodeError:
             continue
         first = number - len(pending) + 1
-        if parsed and statement.lstrip().startswith("["):
-            table = _table(parsed, counts)
+        if found and statement.lstrip().startswith("["):
+            table = _table(found, counts)
             for end in range(1, len(table) + 1):
                 lines.setdefault(table[:end], first)
         else:
-            _note(parsed, table, first, statement, lines)
+            _note(found, table, first, statement, lines)
         pending = []
     return lines
 
 
 def key_text(path: Path) -> str:
-    """`stages[1].losses[0].weight`."""
+    """`stages[1].losses[0].weight`; quotes around what is no bare key."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        key = part if re.fullmatch(r"[\w-]{1,80}", part) else f'"{part[:80]}"'
+        text += f".{key}" if text else key
     return text
 
 

@@ -80,6 +80,10 @@ KINDS = {
         "calls sys.exit(7) when it is imported, line 2",
         "cannot be imported: SystemExit: 7",
     ),
+    "raises_what_nobody_catches": Kind(
+        "class Stop(BaseException): pass\nif True:\n    raise Stop('enough')\n" + LOSS,
+        used="cannot be imported: Stop: enough",
+    ),
     "wrong_arguments": Kind(
         HOOK.format(method="frx_step_end(self, nope)"),
         "its frx_step_end asks for nope; there is run",

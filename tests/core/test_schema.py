@@ -173,7 +173,11 @@ def test_the_example_is_a_recipe(checker: Draft7Validator, tmp_path: Path) -> No
         (["stages", 0, "optimizer"], {"lr": 1}, "stages.0.optimizer", "'use' is a required"),
         (["hooks"], {"samples": {}}, "hooks", "is not of type 'array'"),
         (["sets"], {"test": "synthetic_faces"}, "sets", "'test' should not be valid under"),
+        (["sets"], {"../more": "synthetic_faces"}, "sets", "'../more' does not match"),
         (["name"], "../tiny", "name", "does not match"),
+        (["name"], "a" * 61, "name", "is too long"),
+        (["stages", 0, "name"], "../a", "stages.0.name", "does not match"),
+        (["profiles"], {"../more": {}}, "profiles", "'../more' does not match"),
     ],
 )
 def test_one_mistake_is_marked_once_and_where_it_is(
@@ -296,6 +300,7 @@ def alike(annotation: Any, types: Any, tried: list[Any]) -> None:
 # For what wants more than its type says, and for what takes long to make.
 WITH_SENSE: dict[Any, list[Any]] = {
     (recipes.Recipe, "name"): ["a", "tiny.2", "Größe"],
+    (recipes.Stage, "name"): ["a", "b 2", "Größe"],
     (recipes.Data, "split"): [[0.8, 0.1, 0.1], [1, 0, 0.0]],
     (recipes.Compared, "name"): ["", "a", "b c"],
     "model": ["unet"] * 40 + ["inpaint_unet", "dual_decoder_unet", "pix2pix_unet", "hifacegan"],
@@ -448,7 +453,7 @@ def test_a_recipe_is_accepted_exactly_when_the_loader_accepts_it(
     seen: Counter[str] = Counter()
 
     @given(fields(recipes.Recipe).flatmap(lambda recipe: edited(recipe, 2)))
-    @settings(OFTEN, max_examples=350)
+    @settings(OFTEN, max_examples=500)
     def holds(recipe: Any) -> None:
         lines = refusals(recipe, tmp_path)
         objections = [line for line in lines if is_objection(line, recipe)]

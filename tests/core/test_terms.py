@@ -99,7 +99,9 @@ def test_a_loss_that_knows_no_region_cannot_have_one() -> None:
 @pytest.mark.parametrize(("key", "listed"), [("on", "image"), ("target", "clean, mask")])
 def test_what_is_not_there_is_named_with_what_is(key: str, listed: str) -> None:
     made = terms(l1, **{key: "depth"})
-    with pytest.raises(RecipeError, match=f"loss named: {key} = 'depth' is not there .{listed}"):
+    with pytest.raises(
+        RecipeError, match=f"loss named: {key} = 'depth' is not there; has: {listed}"
+    ):
         made({"image": torch.zeros(1, 3, 20, 20)}, batch())
 
 

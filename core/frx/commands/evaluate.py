@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
 
 from frx.commands.recipe_options import device_option, mask_threshold_option
+from frx.errors import DataError
 
 EXAMPLES = """\
 \b
@@ -80,6 +82,8 @@ def command(
     from frx.recipe import DATA_KINDS, load
 
     recipe, others = run / "recipe.toml", {}
+    if not os.path.isfile(recipe):
+        raise DataError(f"{run}: no run; {recipe} is missing")
     for name, folder in _named(folders).items():
         of_folder = ("data.use=folder", f"data.path={json.dumps(str(folder))}")
         others[name] = load(recipe, overrides=(*overrides, *of_folder), kinds=DATA_KINDS).data

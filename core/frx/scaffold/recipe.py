@@ -7,6 +7,7 @@ components' own documentation.
 from __future__ import annotations
 
 import json
+import os
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -55,15 +56,14 @@ def commented(base: str, out: Path) -> str:
     """
     base = base.removesuffix(".toml")
     path = recipe_files.find(f"{base}.toml", out.parent)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike Path.is_file, stands any text
         known = [file.stem for _, file in recipe_files.installed()]
         raise RecipeError(f"no recipe {base!r} to begin from; {nearest(base, known)}")
     if out.name == path.name:
         raise RecipeError(f"{out}: called like the recipe that it extends; choose another name")
-    if out.suffix != ".toml" or not re.fullmatch(r"\w[\w.-]*", out.stem):
-        raise RecipeError(
-            f"{out}: recipes are called NAME.toml, NAME being of letters, digits, _, . and -"
-        )
+    if out.suffix != ".toml" or not recipe_files.can_name_a_recipe(out.stem):
+        rule = f"NAME being of {recipe_files.RECIPE_NAME}"
+        raise RecipeError(f"{out}: recipes are called NAME.toml, {rule}")
     raw = recipe_files.read(path, (), ()).tables
     return Writer(raw, base).text(load(path), out, recipe_files.profile_tables(path))
 

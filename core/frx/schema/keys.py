@@ -6,7 +6,7 @@ from frx.recipe import Compared, Compute, Data, LossTerm, Recipe, Stage
 
 KEYS: dict[type, dict[str, str]] = {
     Recipe: {
-        "name": "Names the run folder, runs/NAME: letters, digits, _, . and -.",
+        "name": "Names the run folder, runs/NAME: letters, digits, _, . and -, 60 at most.",
         "seed": "All that is drawn in training and damage follows from it.",
         "compute": "How networks are computed; left out, as is best on the device.",
         "data": "What is trained, validated and tested on.",

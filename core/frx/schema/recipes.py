@@ -7,7 +7,8 @@ a component's own code says, only the loader finds:
 * the shares of `split` that do not sum to 1; two stages, loss terms or baselines of one name;
 * a component's objection to its options (low above high, a name of its own that it does not know);
 * a recipe that is extended and is not there, or that is wrong itself;
-* names with signs beyond ASCII that are no letters; numbers beyond what a float can hold.
+* names with signs beyond ASCII that are no letters; texts with U+0000; whole numbers of more than
+  64 bits; numbers beyond what a float can hold; tables and lists too deep.
 
 A recipe with `extends`, and a profile, is a patch (`frx.overlay`) over tables that the schema does
 not see. There no key is required; a table without `use` may have the options of any component of
@@ -25,6 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 from frx.recipe import TAKEN_LABELS, TAKEN_SETS, Compared, Recipe, Stage
+from frx.recipe_files import LONGEST_NAME
 from frx.schema.annotations import Schema, offered
 from frx.schema.components import Complain, installed
 from frx.schema.keys import EXTENDS, PROFILES
@@ -35,6 +37,7 @@ FIRST = r"[^\u0000-/:-@\[-^`{-\u007f]"
 OTHERS = r"[^\u0000-,/:-@\[-^`{-\u007f]"
 OR_SPACE = r"[^\u0000-\u001f!-,/:-@\[-^`{-\u007f]"
 NO_LINE_BREAK: Schema = {"pattern": r"\n"}  # "$" matches before a last one, too
+NAME: Schema = {"pattern": f"^{FIRST}{OR_SPACE}*$", "maxLength": LONGEST_NAME, "not": NO_LINE_BREAK}
 WEIGHT_0: Schema = {
     "type": "object",
     "properties": {"weight": {"const": 0}},
@@ -43,11 +46,15 @@ WEIGHT_0: Schema = {
 
 # What the loader asks of a key besides its type, as far as it can be said.
 BESIDES: dict[tuple[type, str], Schema] = {
-    (Recipe, "name"): {"pattern": f"^{FIRST}{OTHERS}*$", "not": NO_LINE_BREAK},
-    (Recipe, "sets"): {"propertyNames": {"not": {"enum": list(TAKEN_SETS)}}},
+    (Recipe, "name"): NAME | {"pattern": f"^{FIRST}{OTHERS}*$"},
+    (Recipe, "sets"): {
+        "propertyNames": NAME | {"not": {"anyOf": [NO_LINE_BREAK, {"enum": list(TAKEN_SETS)}]}}
+    },
+    (Stage, "name"): NAME,
     (Stage, "losses"): {"contains": {"not": WEIGHT_0}},
     (Compared, "name"): {
         "pattern": f"^({FIRST}{OR_SPACE}*)?$",
+        "maxLength": LONGEST_NAME,
         "not": {"anyOf": [NO_LINE_BREAK, {"enum": list(TAKEN_LABELS)}]},
     },
 }
@@ -66,6 +73,7 @@ def recipe_schema(complain: Complain) -> dict[str, Any]:
     profiles: Schema = {
         "description": PROFILES,
         "type": "object",
+        "propertyNames": NAME,
         "additionalProperties": patch,
     }
     definitions["recipe"]["properties"]["profiles"] = profiles
