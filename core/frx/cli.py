@@ -123,6 +123,8 @@ def main() -> None:
 
 def _only_output_is_closed() -> bool:
     """Whether nobody reads what is printed any more, though errors are still read."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
     poll = select.poll()
     for stream in (1, 2):
         poll.register(stream, 0)

@@ -37,8 +37,10 @@ def leave_out(run: Run, name: str, loss: Tensor | Mapping[str, Tensor]) -> None:
     """
     stage, network, position = run.stage, run.networks[name], run.position
     if run.batch:  # where several processes train, all of them find the same
-        one = isinstance(loss, Tensor)
-        loss = ranks.mean(loss.detach(), run.batch) if one else ranks.means(loss, run.batch)
+        if isinstance(loss, Tensor):
+            loss = ranks.mean(loss.detach(), run.batch)
+        else:
+            loss = ranks.means(loss, run.batch)
     found = f"stage {stage.name}, step {run.step + 1}: {_found(name, network, loss)}"
     names = _names(run.batch) if run.batch else "?"
     if position.skipped < stage.skip_nonfinite:
