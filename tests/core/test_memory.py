@@ -20,6 +20,7 @@ def test_more_than_any_machine_has_is_known_for_what_it_is() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
     assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))  # oneDNN says no more
 
 
 def test_other_mistakes_are_not_taken_for_it() -> None:
