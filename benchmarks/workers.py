@@ -19,9 +19,10 @@ import torch
 from benchmarks.measuring import Measured, Row
 from frx import images
 from frx.cores import cores
-from frx.data import Samples, Subset, batches, give_way
+from frx.data import Samples, Subset, batches
 from frx.datasets.folder import Folder
 from frx.datasets.synthetic_faces import SyntheticFaces
+from frx.loading_processes import give_way
 from frx.precision import Precision
 from frx.recipe import Compute
 from frx_degradations.motion_blur import MotionBlur

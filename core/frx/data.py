@@ -6,9 +6,8 @@ same whatever the number of workers, the batch size or the order, and nothing is
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,12 +18,17 @@ from numpy.typing import NDArray
 from frx.blame import culprit
 from frx.build import Use, called
 from frx.cache import Cached
-from frx.cores import cores
 from frx.damage import damage
 from frx.errors import DataError, FrxError, RecipeError, ResourceError
 from frx.files import cache_folder
 from frx.images import shown
-from frx.interruption import leave_signals_to_parent
+from frx.loading_processes import (
+    WORKER_TIMEOUT_S,
+    begin,
+    begin_beside_cpu,
+    surviving,
+    worker_count,
+)
 from frx.randomness import generator
 from frx.recipe import Data, Recipe
 from frx.specs import Augmentation, Dataset, Degradation
@@ -35,8 +39,6 @@ if TYPE_CHECKING:
     from torch import Tensor, device
 
 Picture = NDArray[np.uint8]
-WORKER_TIMEOUT_S = 120
-MOST_WORKERS = 8  # that "auto" takes
 
 
 @frozen(eq=False)
@@ -324,10 +326,10 @@ def batches(
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),  # else each loader would draw from the model's own
             timeout=WORKER_TIMEOUT_S if workers else 0,
-            worker_init_fn=_begin_beside_cpu if device.type == "cpu" else _begin,
+            worker_init_fn=begin_beside_cpu if device.type == "cpu" else begin,
             pin_memory=device.type == "cuda",
         )
-        for fetched in _surviving(loader, samples, whereabouts):
+        for fetched in surviving(loader, samples.subset.dataset, whereabouts):
             if "error" in fetched:
                 raise fetched["error"]
             tensors = {
@@ -335,62 +337,6 @@ def batches(
                 for name, array in fetched["pictures"].items()
             }
             yield Batch(tensors, fetched["names"], fetched["bad"])
-
-
-def worker_count(setting: int | Literal["auto"], device: device) -> int:
-    """How many processes make batches for a device.
-
-    A CPU that trains has no time left to make batches in. Beside a GPU it has.
-    """
-    if setting != "auto":
-        return setting
-    return min(MOST_WORKERS, cores() - 1) if device.type == "cuda" else 0
-
-
-def _begin(_worker: int) -> None:
-    leave_signals_to_parent()
-
-
-def _begin_beside_cpu(worker: int) -> None:
-    _begin(worker)
-    give_way()
-
-
-def give_way() -> None:
-    """Work only when the processor has nothing better to do.
-
-    With a worker on one of two cores, either of two training threads would wait for the other one
-    most of the time. What a worker makes is not in a hurry before training waits for it, and then
-    the processor is free.
-    """
-    if hasattr(os, "nice"):
-        os.nice(19)
-
-
-def _surviving(
-    loader: Iterable[dict[str, Any]], samples: Samples, whereabouts: Whereabouts
-) -> Iterator[dict[str, Any]]:
-    """Say in a sentence that a worker process cannot be had, died or hangs, and at which sample."""
-    try:
-        fetching = iter(loader)
-    except OSError as error:  # no /dev/shm, too many files or processes
-        raise ResourceError(
-            f"a process that loads data cannot be begun ({error.strerror or error}); "
-            "data.workers = 0 loads without"
-        ) from error
-    try:
-        yield from fetching
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error) and "timed out" not in str(error):
-            raise
-        reason = str(error).strip().partition("\n")[0]
-        dataset = samples.subset.dataset
-        names = ", ".join(shown(dataset.name(index)) for index in whereabouts.at(reason))
-        at = f" at {names}" if names else ""
-        raise ResourceError(
-            f"a process that loads data died or hangs{at} ({reason}); data.workers = 0 loads "
-            "without"
-        ) from error
 
 
 def _as_it_is(fetched: dict[str, Any]) -> dict[str, Any]:

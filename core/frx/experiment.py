@@ -75,19 +75,21 @@ def run(
                 say(f"{folder}: already complete (--fresh starts over)")
                 report.print_scores(json.loads((folder / "scores.json").read_bytes()))
             return
+        files.sweep(folder)
         started = time.monotonic()
         interruption = Interruption()
         current = open_run(recipe, folder, device, interruption, threads=record.get("threads"))
         files.write(folder / RECIPE, tomli_w.dumps(recipe.table()))
         record = _resume(current, record, allow_env_change)
+        current.hooks["checkpoints"].began = started - record["seconds"]
         try:
             with _memory_explained(current), listening(interruption):
                 train(current)
         finally:
             current.hooks["progress"].close()
             current.hooks["checkpoints"].close()
-            record["seconds"] = round(record["seconds"] + time.monotonic() - started, 1)
-            files.write(folder / RECORD, json.dumps(record, indent=2))
+            record["seconds"] = round(time.monotonic() - current.hooks["checkpoints"].began, 1)
+            _keep(folder, record)
         best = current.best_weights or weights(current.model)
         if ranks.rank() == 0:
             _finish(current, best, record)
@@ -171,7 +173,7 @@ def load_pretrained(model: Any) -> None:
 
 def _set_aside(folder: Path) -> None:
     """Keep an earlier run's folder under another name: its hours are not ours to delete."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not os.path.isdir(folder) or not any(folder.iterdir()):
         return
     with locked(folder):
         number = 1
@@ -246,7 +248,9 @@ def _resume(run: Run, record: dict[str, Any], allow_env_change: bool) -> dict[st
         say(f"{run.folder}: goes on in stage {stage.name}, {where}, step {run.step}")
     else:
         load_pretrained(run.model)
-    record = {"seconds": record.get("seconds", 0.0), "finished": False, **now}
+    # A run that was killed could not write its record.
+    seconds = max(record.get("seconds", 0.0), run.hooks["checkpoints"].checkpoints.seconds)
+    record = {"seconds": seconds, "finished": False, **now}
     files.write(run.folder / RECORD, json.dumps(record, indent=2))
     return record
 
@@ -271,6 +275,14 @@ def _changes(folder: Path, then: dict[str, Any], now: dict[str, Any], allowed: b
     for change in changes:
         say(f"warning: {change}: the bytes are not those of a run without a break")
     return changes
+
+
+def _keep(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record of a run that ends; what ended it is not to be hidden by a full disk."""
+    try:
+        files.write(folder / RECORD, json.dumps(record, indent=2))
+    except ResourceError as error:
+        say(f"warning: {error}")
 
 
 def _settings(precision: Precision) -> str:

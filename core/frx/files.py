@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,14 +56,19 @@ def write(path: Path, data: bytes | memoryview | str, *, durable: bool = True) -
         ResourceError: the disk is full or not writable; says which file and what is free.
     """
     raw = data.encode(errors="surrogateescape") if isinstance(data, str) else data
-    write_with(path, lambda partial: partial.write_bytes(raw), durable=durable)
+    write_with(path, lambda partial: partial.write_bytes(raw), durable=durable, size=len(raw))
 
 
-def write_with(path: Path, fill: Callable[[Path], object], *, durable: bool = True) -> None:
-    """As `write`, for a library that writes files itself: `fill` gets the path to fill."""
+def write_with(
+    path: Path, fill: Callable[[Path], object], *, durable: bool = True, size: int | None = None
+) -> None:
+    """As `write`, for a library that writes files itself: `fill` gets the path to fill.
+
+    `size` in bytes is for the message where the disk is full.
+    """
     # Free of the file's own name, which may already be as long as names may be.
     partial = path.with_name(f"{PARTIAL}{secrets.token_hex(6)}{path.suffix}")
-    with failing_clearly(path):
+    with failing_clearly(path, size):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             fill(partial)
@@ -111,21 +118,28 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def failing_clearly(path: Path) -> Iterator[None]:
-    """Turn what the operating system says into one sentence about `path`."""
+def failing_clearly(path: Path, size: int | None = None) -> Iterator[None]:
+    """Turn what the operating system says into one sentence about `path`, of `size` bytes."""
     try:
         yield
     except OSError as error:
         text = f"{path}: cannot be written: {error.strerror or error}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text += f" ({_free(path)} left; free some space, the same command goes on)"
+            needed = f"{mib(size)} needed, " if size is not None else ""
+            left = mib(free_bytes(path))
+            text += f" ({needed}{left} left; free some space, the same command goes on)"
         raise ResourceError(text) from error
 
 
-def _free(path: Path) -> str:
+def free_bytes(path: Path) -> int:
+    """What is free on the disk that a file, there already or not, belongs to."""
     existing = next(folder for folder in path.absolute().parents if folder.exists())
-    usage = os.statvfs(existing) if hasattr(os, "statvfs") else None
-    return f"{usage.f_bavail * usage.f_frsize / 2**20:.0f} MiB" if usage else "too little"
+    return shutil.disk_usage(existing).free
+
+
+def mib(size: int) -> str:
+    """Bytes as people say them; never less than there are."""
+    return f"{math.ceil(size / 2**20 * 10) / 10:.1f} MiB"
 
 
 def _sync_folder(folder: Path) -> None:

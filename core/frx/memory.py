@@ -27,8 +27,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     # Windows, Linux and macOS, GPUs, the libraries of GPUs, and oneDNN, which does not say why
-    said = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-    said += ("could not create a primitive", "could not create a memory object")
+    said = (
+        *("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED"),
+        *("could not create a primitive", "could not create a memory object"),
+    )
     return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
 
 

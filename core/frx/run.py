@@ -6,7 +6,7 @@ Hooks and trainers see one object, `Run`. What is not in `Run.state()` does not 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from frx import ranks
 from frx.allocation import keep_freed_memory
 from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
 from frx.divergence import leave_out
-from frx.errors import RecipeError
+from frx.errors import DataError, RecipeError
 from frx.network import Network, is_shared_out, load_weights, weights
 from frx.precision import Precision
 from frx.randomness import seed_of
@@ -31,6 +31,13 @@ from frx.validation import validate
 
 if TYPE_CHECKING:
     from frx.specs import Augmentation, Degradation, Trainer
+
+
+# The parts of a state, as a checkpoint has them.
+STATE = (
+    *("position", "networks", "random", "hooks"),
+    *("bad_images", "warnings", "finished_stages"),
+)
 
 
 @define
@@ -177,24 +184,50 @@ class Run:
         }
 
     def load(self, state: dict[str, Any], best: dict[str, Tensor] | None) -> None:
-        """Go on where `state` was taken."""
+        """Go on where `state` was taken.
+
+        Raises:
+            DataError: a part of the state is missing, or does not fit.
+        """
+        keeping = {
+            name: hook for name, hook in self.hooks.items() if hasattr(hook, "load_state_dict")
+        }
+        random = ["cpu", "cuda"] if self.device.type == "cuda" else ["cpu"]
+        self._require(state, STATE)
+        self._require(state["hooks"], keeping, "hooks.")
+        self._require(state["random"], random, "random.")
+        self._require(state["position"], attrs.fields_dict(Position), "position.")
         self.position = Position(**state["position"])
         self.begin_stage()
+        self._require(state["networks"], self.networks, "networks.")
         for name, network in self.networks.items():
-            network.load(state["networks"][name])
+            try:
+                network.load(state["networks"][name])
+            except (KeyError, ValueError, RuntimeError) as error:
+                reason = " ".join(str(error).split())
+                raise self._unusable(f"does not fit the network {name} ({reason})") from error
         self.best_weights = best
         self.bad_images = state["bad_images"]
         self.warnings = state["warnings"]
         self.finished_stages = state["finished_stages"]
-        for name, hook in self.hooks.items():
-            if hasattr(hook, "load_state_dict"):
-                hook.load_state_dict(state["hooks"][name])
+        for name, hook in keeping.items():
+            hook.load_state_dict(state["hooks"][name])
         randoms = [state["random"], *state.get("random_of_others", [])]
         if ranks.rank() < len(randoms):  # else there are more processes than before
             random = randoms[ranks.rank()]
             torch.set_rng_state(random["cpu"])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(random["cuda"], self.device)
+
+    def _require(self, state: Mapping[str, Any], names: Iterable[str], place: str = "") -> None:
+        if missing := [name for name in names if name not in state]:
+            raise self._unusable(f"lacks {place}{missing[0]}")
+
+    def _unusable(self, reason: str) -> DataError:
+        where = self.folder / "checkpoints"
+        return DataError(
+            f"{where}: the checkpoint {reason}; go on with the frx that wrote it, or use --fresh"
+        )
 
     def begin_stage(self) -> None:
         """Make the trainer, its networks' optimisers and the schedule of the stage.

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from frx import experiment
 from frx.cores import cores
-from frx.data import Samples, Subset, batches, worker_count
+from frx.data import Samples, Subset, batches
 from frx.errors import RecipeError
+from frx.loading_processes import worker_count
 from frx.model_folder import Restorer
 from frx.precision import Precision
 from frx.recipe import Compute, load
@@ -235,9 +236,9 @@ def test_workers_leave_the_processor_to_training(workers: int) -> None:
 def test_workers_are_there_for_a_gpu_alone_unless_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("frx.data.cores", lambda: 16)
+    monkeypatch.setattr("frx.loading_processes.cores", lambda: 16)
     assert worker_count("auto", CPU) == 0
     assert worker_count("auto", torch.device("cuda")) == 8
     assert worker_count(3, CPU) == 3
-    monkeypatch.setattr("frx.data.cores", lambda: 2)
+    monkeypatch.setattr("frx.loading_processes.cores", lambda: 2)
     assert worker_count("auto", torch.device("cuda")) == 1

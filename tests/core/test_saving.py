@@ -1,8 +1,6 @@
 """Runs go on while a checkpoint is written, and say that it is there only when it is."""
 
-import errno
 import json
-import os
 import signal
 import threading
 import time
@@ -13,7 +11,6 @@ import pytest
 import torch
 
 from frx import experiment, files
-from frx.errors import ResourceError
 from frx.hooks.checkpoints import SaveCheckpoints
 from frx.recipe import Recipe
 from frx.run import Run
@@ -144,31 +141,6 @@ def test_a_run_that_a_signal_stops_is_saved_when_it_says_so(
     stopped = stop_after(recipe, tmp_path / "run", BATCHES + 2)
     assert stopped.exit_code == 128 + signal.SIGTERM
     assert f"stopped after step {saved_step(tmp_path / 'run')}, saved in" in str(stopped)
-
-
-@pytest.mark.parametrize("number", [1, 2, 4, 7, 10])
-def test_a_disk_that_is_full_ends_the_run_and_loses_nothing_that_was_saved(
-    number: int, recipe: Recipe, tmp_path: Path, bytes_of: Any
-) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    experiment.run(recipe, whole, CPU)
-    calls = []
-
-    def full(handle: int) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            calls.append(handle)
-            if len(calls) >= number:
-                raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(handle)
-
-    fsync = os.fsync
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(ResourceError, match=r"cannot be written: No space left .* free some"):
-            experiment.run(recipe, broken, CPU)
-    assert not list(broken.glob(f"checkpoints/{files.PARTIAL}*"))
-    experiment.run(recipe, broken, CPU)
-    assert bytes_of(broken) == bytes_of(whole)
 
 
 def test_when_something_else_ends_a_run_a_failed_save_is_a_warning(

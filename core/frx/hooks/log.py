@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define
 
+from frx import files
+from frx.errors import DataError, ResourceError
 from frx.hooks.running_means import RunningMeans
 from frx.run import Run
 from frx.specs import hookimpl
@@ -20,18 +24,28 @@ class Log:
     """Takes part in every run; its lines are what curves are drawn from.
 
     Losses are summed on the device and read every `every_steps`, so that no step waits for them.
+    Lines for which the disk has no room wait until it has, at the latest to the stage's end.
     """
 
     every_steps: int = 20
     means: RunningMeans = Factory(RunningMeans)
     size: int = 0  # of the log, in bytes
+    waiting: str = ""  # lines that are not in it yet
+    _path: Path | None = None
 
     @hookimpl(tryfirst=True)
     def frx_run_start(self, run: Run) -> None:
-        """Cut off what an interrupted run wrote after its last checkpoint."""
-        path = run.folder / LOG
-        path.touch()
-        os.truncate(path, self.size)
+        """Cut off what an interrupted run wrote after its last checkpoint.
+
+        Raises:
+            DataError: the log is shorter than it was then.
+        """
+        self._path = path = run.folder / LOG
+        with files.failing_clearly(path):
+            path.touch()
+            if path.stat().st_size < self.size:
+                raise DataError(f"{path}: lines are missing; put them back, or use --fresh")
+            os.truncate(path, self.size)
 
     @hookimpl(tryfirst=True)
     def frx_step_end(self, run: Run) -> None:
@@ -46,12 +60,20 @@ class Log:
         self._write_training(run)
         self._write(run, "val", run.validation)
 
+    @hookimpl(tryfirst=True)
+    def frx_stage_end(self, run: Run) -> None:
+        """Write what could not be written so far."""
+        self._append(run)
+
     def state_dict(self) -> dict[str, Any]:
-        return {"means": self.means.state_dict(), "size": self.size}
+        if self._path is not None:
+            with suppress(OSError), self._path.open("rb+") as file:
+                os.fsync(file.fileno())  # a power cut must not leave less than a checkpoint knows
+        return {"means": self.means.state_dict(), "size": self.size, "waiting": self.waiting}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.means.load_state_dict(state["means"])
-        self.size = state["size"]
+        self.size, self.waiting = state["size"], state["waiting"]
 
     def _write_training(self, run: Run) -> None:
         if self.means.steps:
@@ -62,7 +84,16 @@ class Log:
         epoch = position.epoch + position.batch / run.epoch_batches
         where = {"kind": kind, "stage": run.stage.name, "step": run.step, "epoch": round(epoch, 4)}
         line = {**where, **values}
-        with (run.folder / LOG).open("ab") as file:
-            file.write(json.dumps(line).encode() + b"\n")
-            self.size = file.tell()
+        self.waiting += json.dumps(line) + "\n"
+        with suppress(ResourceError):  # its checkpoints say that the disk is full
+            self._append(run)
         run.hook.frx_logged(run=run, line=line)
+
+    def _append(self, run: Run) -> None:
+        path, raw = run.folder / LOG, self.waiting.encode()
+        with files.failing_clearly(path, len(raw)), path.open("rb+") as file:
+            file.truncate(self.size)  # what an earlier try could not write whole
+            file.seek(self.size)
+            file.write(raw)
+            file.flush()
+            self.size, self.waiting = self.size + len(raw), ""
