@@ -1,5 +1,6 @@
 """Samples, damage and batches: a function of names, not of how they are fetched."""
 
+import gc
 import os
 import pickle
 import signal
@@ -175,6 +176,8 @@ def test_whatever_happens_to_a_loading_process_the_image_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(data, "WORKER_TIMEOUT_S", 3)
+    # How long it waits for processes that are no longer wanted.
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.3)
     subset = Subset(Troubled(trouble), np.arange(8, dtype=np.int64), workers=2)
     with pytest.raises(kind, match=said) as caught:
         fetch(Samples(subset, 7, [noise]), range(8), 2, epoch=0)
@@ -182,6 +185,8 @@ def test_whatever_happens_to_a_loading_process_the_image_is_named(
         assert "\n" not in str(caught.value)
         assert "Traceback" not in str(caught.value)
         assert caught.value.exit_code in (3, 5)
+    del caught  # with which the processes end
+    gc.collect()
     whole = fetch(Samples(attrs.evolve(subset, workers=0), 7, [noise]), range(8), 2, epoch=0)
     assert len(whole) == 8
 
