@@ -11,8 +11,9 @@ from typing import Any
 from attrs import Factory, define
 
 from frx import files
-from frx.errors import DataError, ResourceError
+from frx.errors import ResourceError
 from frx.hooks.running_means import RunningMeans
+from frx.progress import say
 from frx.run import Run
 from frx.specs import hookimpl
 
@@ -35,16 +36,14 @@ class Log:
 
     @hookimpl(tryfirst=True)
     def frx_run_start(self, run: Run) -> None:
-        """Cut off what an interrupted run wrote after its last checkpoint.
-
-        Raises:
-            DataError: the log is shorter than it was then.
-        """
+        """Cut off what an interrupted run wrote after its last checkpoint."""
         self._path = path = run.folder / LOG
         with files.failing_clearly(path):
             path.touch()
-            if path.stat().st_size < self.size:
-                raise DataError(f"{path}: lines are missing; put them back, or use --fresh")
+            there = path.stat().st_size
+            if there < self.size:
+                say(f"warning: {path}: lines are missing, and curves will lack them")
+            self.size = min(self.size, there)
             os.truncate(path, self.size)
 
     @hookimpl(tryfirst=True)
