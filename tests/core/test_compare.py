@@ -188,7 +188,7 @@ def test_the_page_shows_the_same_faces_as_each_run_restores_them(frx, runs: Path
         assert np.array_equal(pictures[3], faces[int(name[-6:])]["clean"])
         for run, picture in zip(("poor", "good"), pictures[1:3], strict=True):
             psnr = 10 * np.log10(255**2 / ((picture - clean) ** 2).mean())
-            assert psnr == pytest.approx(scores[run, name], abs=0.05)
+            assert psnr == pytest.approx(scores[run, name], abs=0.1)  # a picture has whole levels
 
 
 def test_a_single_run_shows_its_worst_and_its_best_faces(frx, runs: Path) -> None:

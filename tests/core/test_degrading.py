@@ -111,7 +111,7 @@ def test_each_picture_gets_a_copy_of_every_kind_and_paired_keeps_them_in_one_spl
         ]
         assert 0.25 < saturation[1] / saturation[0] < 0.75
         difference = noisy["degraded"] - noisy["clean"].astype(float)
-        assert 15 < difference[4:-4, 4:-4].std() < 26  # 25.5, less what is clipped
+        assert 15 < difference[4:-4, 4:-4].std() < 28  # about 25.5, less what is clipped
     parts = split_indices(len(data), (0.4, 0.4, 0.2), groups=data.groups())
     assert [len(part) for part in parts.values()] == [6, 6, 3]
     sources = [{data.name(i).rpartition("_")[0] for i in part} for part in parts.values()]
