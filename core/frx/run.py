@@ -192,10 +192,9 @@ class Run:
         keeping = {
             name: hook for name, hook in self.hooks.items() if hasattr(hook, "load_state_dict")
         }
-        random = ["cpu", "cuda"] if self.device.type == "cuda" else ["cpu"]
         self._require(state, STATE)
         self._require(state["hooks"], keeping, "hooks.")
-        self._require(state["random"], random, "random.")
+        self._require(state["random"], ["cpu"], "random.")
         self._require(state["position"], attrs.fields_dict(Position), "position.")
         self.position = Position(**state["position"])
         self.begin_stage()
@@ -216,7 +215,7 @@ class Run:
         if ranks.rank() < len(randoms):  # else there are more processes than before
             random = randoms[ranks.rank()]
             torch.set_rng_state(random["cpu"])
-            if self.device.type == "cuda":
+            if "cuda" in random and self.device.type == "cuda":  # not if begun without a GPU
                 torch.cuda.set_rng_state(random["cuda"], self.device)
 
     def _require(self, state: Mapping[str, Any], names: Iterable[str], place: str = "") -> None:

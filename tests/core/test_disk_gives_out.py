@@ -16,8 +16,10 @@ import pytest
 import torch
 
 from frx import experiment, files
+from frx import run as loop
 from frx.checkpoint import Checkpoints
 from frx.errors import FrxError, ResourceError
+from frx.interruption import Interrupted
 from frx.recipe import Recipe, load
 from frx.run import Run
 from frx.specs import hookimpl
@@ -142,6 +144,37 @@ def test_a_save_that_fails_is_made_up_for(
     said = " ".join(capsys.readouterr().err.split())
     assert f"cannot be written: {os.strerror(number)}" in said
     assert "training goes on, and the next checkpoint tries again" in said
+
+
+def test_the_best_weights_of_a_save_that_failed_are_in_the_next_one(
+    recipe: Recipe,
+    tmp_path: Path,
+    failing: list[int],
+    during: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second epoch is the best; its checkpoint fails, and no later epoch is better."""
+
+    def judged(run: Run) -> dict[str, float]:
+        return validate(run) | {"loss": abs(run.position.epoch - 2.0)}
+
+    validate = loop.validate
+    monkeypatch.setattr(loop, "validate", judged)
+    best = []
+    for begins in (100, 3):
+        during(
+            **{f"step_{begins}": lambda: failing.append(errno.EIO)},
+            step_5=failing.clear,
+            step_7=lambda: os.kill(os.getpid(), signal.SIGTERM),
+        )
+        folder = tmp_path / f"{begins}"
+        with pytest.raises(Interrupted):
+            experiment.run(recipe, folder, CPU)
+        parts, _ = Checkpoints(folder / "checkpoints").load()
+        assert parts is not None
+        best.append(parts["best"])
+    assert best[0].keys() == best[1].keys()
+    assert all(torch.equal(tensor, best[1][name]) for name, tensor in best[0].items())
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])

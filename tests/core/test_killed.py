@@ -85,7 +85,7 @@ ANY = ""  # instant of the run
 class Killing:
     """Runs that are killed some times each and then finish, until there were enough kills."""
 
-    most = 8  # kills of a run
+    most = 12  # kills of a run
 
     def __init__(self, server: Any, game: Path, folder: Path, workers: int) -> None:
         self.server, self.folder, self.draw = server, folder, random.Random(workers)
@@ -123,7 +123,7 @@ class Killing:
         note.write_text("starting")
         before = NOTING.format(path=str(note))
         pid = self.server.start(*self.words, str(run), before=before)
-        phase = self.draw.choice([ANY, ANY, ANY, "saving", "validating", "exporting", "finishing"])
+        phase = self.draw.choice([ANY, ANY, ANY, ANY, "saving", "validating", "exporting"])
         seconds = self.draw.uniform(0, self.longest if phase == ANY else 0.01)
         _, code = self.server.wait(pid, seconds=seconds, note=note, phase=phase)
         if code == -signal.SIGKILL:
