@@ -34,7 +34,7 @@ use = "unet"
 width = 4
 
 [[stages]]
-name = "first, of two"
+name = "first of two"
 epochs = 2
 batch_size = 4
 losses = [{ use = "l1" }]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,13 @@ import pytest
 import torch
 
 from frx import experiment, files, images
+from frx.build import Use
 from frx.datasets.synthetic_faces import SyntheticFaces
-from frx.errors import FrxError
-from frx.model_folder import Restorer
-from frx.precision import Precision
+from frx.model_folder import Restorer, export
 from frx.recipe import load
+from frx.registry import find
 from frx.run import Run
 from frx.specs import hookimpl
-from frx_models.unet import UNet
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -47,54 +46,52 @@ losses = ["l1"]
 """
 
 
-def leave(more_mib: int) -> None:
-    """Let this process have so much more memory than it has."""
-    most = psutil.Process().memory_info().vms + more_mib * MIB
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+# A process of its own: one that has freed much could use that again.
+WITH_LITTLE = """\
+import resource, sys
+import psutil
+from frx import cli, experiment, restoring
+
+most = psutil.Process().memory_info().vms + int(sys.argv.pop(1)) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+cli.main()
+"""
+
+
+def with_little(more_mib: int, *words: object) -> subprocess.CompletedProcess[str]:
+    """`frx words` with so much more memory than it has once it is loaded."""
+    command = [sys.executable, "-c", WITH_LITTLE, str(more_mib), *map(str, words)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_training_says_at_which_batch_it_ran_out_and_what_to_try(
-    recipe_file: Path, tmp_path: Path, forked: Any
+    recipe_file: Path, tmp_path: Path
 ) -> None:
-    overrides = ["data.size=128", "model.width=48", "stages.only.batch_size=16"]
-
-    def train() -> None:
-        leave(200)
-        try:
-            experiment.run(load(recipe_file, overrides=overrides), tmp_path / "run", CPU)
-        except FrxError as error:
-            print(error, flush=True)
-            raise SystemExit(error.exit_code) from error
-
-    said = tmp_path / "said"
-    _, status = os.waitpid(forked(train, said), 0)
-    assert os.waitstatus_to_exitcode(status) == 5, said.read_text()
+    larger = ["data.size=128", "model.width=48", "stages.only.batch_size=16"]
+    settings = [word for change in larger for word in ("--set", change)]
+    done = with_little(200, "run", recipe_file, *settings, "--out", tmp_path / "run")
+    assert done.returncode == 5, done.stderr
     assert (
         "stage only: out of memory on cpu at a batch of shape [16, 3, 128, 128]; "
         "try --set stages.only.batch_size=8 and accumulate=2"
-    ) in said.read_text()
+    ) in done.stderr
 
 
 def test_restoring_halves_tiles_until_they_fit_and_makes_the_same_picture(
-    tmp_path: Path, restore: Any, forked: Any
+    tmp_path: Path, restore: Any
 ) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        precision = Precision(CPU, bf16=False)
-        restorer = Restorer(precision.place(UNet(width=32)).eval(), precision, {})
+        use = Use(find("model", "unet"), {"width": 32})
+        export(tmp_path / "model", use, use.build().state_dict(), {})
     face = SyntheticFaces(size=256, count=1)[0]["clean"]
     images.write(tmp_path / "photo.png", np.tile(face, (2, 2, 1)))
-
-    def restore_with_little() -> None:
-        leave(160)
-        restored = restore([tmp_path / "photo.png"], tmp_path / "little", restorer)
-        print(restored.failed, flush=True)
-        raise SystemExit(3 if restored.failed else 0)
-
-    said = tmp_path / "said"
-    _, status = os.waitpid(forked(restore_with_little, said), 0)
-    assert os.waitstatus_to_exitcode(status) == 0, said.read_text()
-    assert "out of memory; tiles halved to " in said.read_text()
+    words = [tmp_path / "photo.png", "-o", tmp_path / "little", "--model", tmp_path / "model"]
+    done = with_little(160, "restore", *words, "--whole")
+    assert done.returncode == 0, done.stderr
+    assert "out of memory; tiles halved to " in done.stderr
+    restorer = Restorer.open(tmp_path / "model", CPU)
     (whole,) = restore([tmp_path / "photo.png"], tmp_path / "much", restorer).done
     pictures = [
         images.read_rgb(folder / whole.name) for folder in (tmp_path / "little", tmp_path / "much")
