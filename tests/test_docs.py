@@ -150,7 +150,7 @@ def test_the_mistakes_of_the_wrong_recipe_are_told_in_these_words(
 
 # Commands ----------------------------------------------------------------------------------------
 
-OTHERS = {"cd", "cp", "git", "ls", "pip", "python", "python3", "source", "torchrun"}
+OTHERS = {"cd", "cp", "git", "ls", "pip", "pytest", "python", "python3", "source", "torchrun"}
 
 
 def commands() -> Iterator[tuple[Block, list[str]]]:

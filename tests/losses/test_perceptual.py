@@ -171,5 +171,5 @@ epochs = 1
     built = load(tmp_path / "tiny.toml").stages[0].losses[0].loss.build()
     assert built.layer_weights == {"features.1": 0.5, "features.4": 1.0}
     (tmp_path / "tiny.toml").write_text(text.replace("0.5", '"half"'))
-    with pytest.raises(RecipeError, match=r"layers\.features"):
+    with pytest.raises(RecipeError, match=r'layers\."features\.1"'):
         load(tmp_path / "tiny.toml")
