@@ -13,7 +13,7 @@ import traceback
 import click
 
 import frx
-from frx.errors import FrxError
+from frx.errors import FrxError, ResourceError
 from frx.streams import say_no_more
 
 # What `frx --help` says of each command; a test holds these against the commands' own texts.
@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with:  frx run recipes/unet_faces.toml --profile quick",
+    epilog="Begin with:  frx run recipes/inpaint_gan.toml --profile quick",
 )
 @click.version_option(frx.__version__, prog_name="frx")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -107,6 +107,13 @@ def main() -> None:
         if isinstance(error, BrokenPipeError | SystemExit) and _only_output_is_closed():
             say_no_more(sys.stdout)
             _leave(0)
+        from frx.memory import is_out_of_memory
+
+        if is_out_of_memory(error):
+            if debug:
+                traceback.print_exc()
+            _complain("out of memory; close other programs, or give it less to do at a time")
+            _leave(ResourceError.exit_code)
         from frx.blame import culprit
 
         sentence = culprit(error)

@@ -38,7 +38,7 @@ def leave_out(run: Run, name: str, loss: Tensor | Mapping[str, Tensor]) -> None:
     stage, network, position = run.stage, run.networks[name], run.position
     if run.batch:  # where several processes train, all of them find the same
         if isinstance(loss, Tensor):
-            loss = ranks.mean(loss.detach(), run.batch)
+            loss = ranks.mean(loss, run.batch)
         else:
             loss = ranks.means(loss, run.batch)
     found = f"stage {stage.name}, step {run.step + 1}: {_found(name, network, loss)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,8 @@ NAMES = {
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory ran out, on a GPU or in the machine."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    torch = sys.modules.get("torch")  # which need not be there, and takes seconds
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     # Windows, Linux and macOS, GPUs, the libraries of GPUs, and oneDNN, which does not say why
     said = (
@@ -54,12 +54,18 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def free_on_machine() -> int:
-    """Memory in bytes that can be had without swapping, or what a container's limit leaves."""
-    return min([int(psutil.virtual_memory().available), *left_by_limits()])
+    """Memory in bytes that can be had without swapping, or what limits leave of it."""
+    free = [int(psutil.virtual_memory().available), *left_by_limits()]
+    if hasattr(psutil, "RLIMIT_AS"):  # Linux and FreeBSD
+        process = psutil.Process()
+        addresses, _ = process.rlimit(psutil.RLIMIT_AS)  # what `ulimit -v` says
+        if addresses != psutil.RLIM_INFINITY:
+            free.append(max(0, addresses - process.memory_info().vms))
+    return min(free)
 
 
 def left_by_limits(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> Iterator[int]:
-    """What each memory limit that Linux sets this process leaves of it, in bytes.
+    """What each memory limit that Linux sets this process' groups leaves of it, in bytes.
 
     For `groups` and `membership` see `frx.control_groups`. Of what is taken, pages of files that
     nobody reads count as free: they go when room is needed.

@@ -164,7 +164,7 @@ def means(values: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
     """As `mean`, of several named numbers at once."""
     if count() == 1 or not values:
         return values
-    stacked = torch.stack([value.detach().float().reshape(()) for value in values.values()])
+    stacked = torch.stack([value.float().reshape(()) for value in values.values()])
     return dict(zip(values, mean(stacked, batch).unbind(), strict=True))
 
 

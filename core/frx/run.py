@@ -151,7 +151,7 @@ class Run:
         network.learn(ranks.weighted(share, self.batch))
         network.pending += 1
         norm = network.gradient_norm()
-        if not math.isfinite(self.mean(summed.detach()).item() + norm.item()):
+        if not math.isfinite(self.mean(summed).item() + norm.item()):
             leave_out(self, name, loss)
             return
         if network.pending < stage.accumulate:

@@ -365,6 +365,22 @@ def test_wrong_words_get_one_sentence(frx, words: list[str], code: int, says: st
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")], ids=str
+)
+def test_memory_that_runs_out_anywhere_is_a_sentence(
+    frx, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def no_room(*words: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("frx.cli.LazyGroup.get_command", no_room)
+    code, _, err = frx("list")
+    assert code == 5
+    assert "out of memory" in err
+    assert "Traceback" not in err
+
+
 IDENTITY = Path(__file__).parents[2] / "recipes" / "unet_faces.toml"
 
 

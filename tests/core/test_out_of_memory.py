@@ -25,7 +25,6 @@ from frx.specs import hookimpl
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.skipif(sys.platform != "linux", reason="such a limit is a matter of Linux"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # fork beside torch's idle threads
 ]
 
 CPU = torch.device("cpu")
@@ -61,7 +60,8 @@ cli.main()
 def with_little(more_mib: int, *words: object) -> subprocess.CompletedProcess[str]:
     """`frx words` with so much more memory than it has once it is loaded."""
     command = [sys.executable, "-c", WITH_LITTLE, str(more_mib), *map(str, words)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    frees = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}  # what it has done with
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **frees}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
@@ -78,8 +78,15 @@ def test_training_says_at_which_batch_it_ran_out_and_what_to_try(
     ) in done.stderr
 
 
-def test_restoring_halves_tiles_until_they_fit_and_makes_the_same_picture(
-    tmp_path: Path, restore: Any
+@pytest.mark.parametrize(
+    ("tile", "said"),
+    [
+        pytest.param(["--tile", "512"], "out of memory; tiles halved to 256 px", id="halved"),
+        pytest.param([], "in tiles of ", id="foreseen"),
+    ],
+)
+def test_restoring_takes_tiles_that_fit_and_makes_the_same_picture(
+    tmp_path: Path, restore: Any, tile: list[str], said: str
 ) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -88,9 +95,10 @@ def test_restoring_halves_tiles_until_they_fit_and_makes_the_same_picture(
     face = SyntheticFaces(size=256, count=1)[0]["clean"]
     images.write(tmp_path / "photo.png", np.tile(face, (2, 2, 1)))
     words = [tmp_path / "photo.png", "-o", tmp_path / "little", "--model", tmp_path / "model"]
-    done = with_little(160, "restore", *words, "--whole")
+    done = with_little(185, "restore", *words, "--whole", *tile)
     assert done.returncode == 0, done.stderr
-    assert "out of memory; tiles halved to " in done.stderr
+    assert said in done.stderr
+    assert ("out of memory" in done.stderr) == bool(tile)
     restorer = Restorer.open(tmp_path / "model", CPU)
     (whole,) = restore([tmp_path / "photo.png"], tmp_path / "much", restorer).done
     pictures = [

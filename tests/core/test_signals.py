@@ -179,22 +179,15 @@ def test_a_second_ctrl_c_ends_it_at_once_and_its_workers_with_it(
 # Processes of their own, with an interpreter that ends as it does --------------------------------
 
 
+def words_of(recipe: Path) -> list[str]:
+    return [sys.executable, "-m", "frx", "run", str(recipe), "--out", "run", "--device", "cpu"]
+
+
 def test_a_run_goes_on_when_nobody_reads_what_it_says(
     recipe_file: Path, tmp_path: Path, whole: Path, bytes_of: Any
 ) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "frx",
-        "run",
-        str(recipe_file),
-        "--out",
-        "run",
-        "--device",
-        "cpu",
-    ]
     reading, writing = os.pipe()
-    process = subprocess.Popen(words, stdout=writing, stderr=writing, cwd=tmp_path)
+    process = subprocess.Popen(words_of(recipe_file), stdout=writing, stderr=writing, cwd=tmp_path)
     os.close(writing)
     assert os.read(reading, 1)
     os.close(reading)  # as `head -1` would
@@ -205,17 +198,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_says(
 def test_a_window_that_is_closed_stops_a_run_in_good_order(
     recipe_file: Path, tmp_path: Path, whole: Path, bytes_of: Any
 ) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "frx",
-        "run",
-        str(recipe_file),
-        "--out",
-        "run",
-        "--device",
-        "cpu",
-    ]
+    words = words_of(recipe_file)
     process, window = pty.fork()
     if not process:
         os.chdir(tmp_path)

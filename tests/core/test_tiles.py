@@ -358,13 +358,17 @@ def test_tiles_are_no_larger_than_they_need_to_be(monkeypatch: pytest.MonkeyPatc
     assert len(spans(1100, found)) == len(spans(1100, 1024)) == 2
 
 
-def test_what_cannot_be_estimated_gets_tiles_of_a_middle_size() -> None:
+def test_what_cannot_be_estimated_gets_tiles_of_a_middle_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_free(monkeypatch, 10_000 * MIB)
+
     class LooksAtNumbers(nn.Module):
         def forward(self, degraded: Tensor) -> Tensor:
             return degraded if degraded.mean().item() > 0.5 else 1 - degraded
 
     network = restorer(LooksAtNumbers())
-    assert plan(network, 512, 300) == Plan(None, None, plan(network, 512, 300).free)
+    assert plan(network, 512, 300) == Plan(None, None, 10_000 * MIB)
     assert 256 < (plan(network, 900, 1000).tile_px or 0) <= 512
 
 

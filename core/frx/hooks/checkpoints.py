@@ -44,7 +44,8 @@ class SaveCheckpoints:
         for network in run.networks.values():
             if not network.optimizer.state:
                 size += 2 * sum(each.nbytes for each in network.parameters)
-        self.checkpoints.require_room(size)
+        if ranks.rank() == 0:
+            self.checkpoints.require_room(size)
 
     @hookimpl(trylast=True)
     def frx_step_end(self, run: Run) -> None:

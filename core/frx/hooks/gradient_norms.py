@@ -29,7 +29,7 @@ class GradientNorms:
     def frx_step_end(self, run: Run) -> None:
         """Add the norms of the networks that have stepped, before the log takes the step in."""
         for name, network in run.networks.items():
-            if network.norm is None or network.pending or network.norm is self._seen[name]:
+            if network.norm is None or network.norm is self._seen[name]:
                 continue
             self._seen[name] = network.norm
             run.log = {**run.log, f"{GRADIENT_NORM} {name}": network.norm}

@@ -213,7 +213,10 @@ class _Work:
     def _recording_failure(self, job: Job) -> Iterator[None]:
         try:
             yield
-        except FrxError as error:
+        except (FrxError, MemoryError) as error:
+            reason = str(error)
+            if isinstance(error, MemoryError):
+                reason = f"{shown(job.source)}: out of memory; make the picture smaller"
             self._record(
-                job, FileRecord(str(job.source), str(job.name), "failed", "", reason=str(error))
+                job, FileRecord(str(job.source), str(job.name), "failed", "", reason=reason)
             )

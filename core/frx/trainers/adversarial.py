@@ -109,7 +109,7 @@ class Adversarial:
         fake = self._mean(self.game.fake, self._judge(run, batch, made), batch)
         loss = (real + fake) / 2
         losses, logged = {"discriminator": loss}, {"discriminator": loss.detach()}
-        if self.hold_back and self._standing(run.mean(loss.detach()).item()) < self.hold_back:
+        if self.hold_back and self._standing(run.mean(loss).item()) < self.hold_back:
             return logged
         if self.r1:
             penalty = self._penalty(batch)
