@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from frx.cores import cores
 from frx.errors import ResourceError
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from torch import device
 
     from frx.specs import Dataset
+
+T = TypeVar("T")
 
 WORKER_TIMEOUT_S = 120
 MOST_WORKERS = 8  # that "auto" takes
@@ -65,7 +70,7 @@ def surviving(
             "data.workers = 0 loads without"
         ) from error
     try:
-        yield from fetching
+        yield from deaths.noticed_in(fetching)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error) and "timed out" not in str(error):
             raise
@@ -76,3 +81,45 @@ def surviving(
             f"a process that loads data died or hangs{at} ({reason}); data.workers = 0 loads "
             "without"
         ) from error
+
+
+class Deaths:
+    """When to notice that a process that loads data is gone: while waiting for what it makes.
+
+    torch notices by a signal's handler that raises wherever the program happens to be, which may
+    be in the middle of a step, of a save, or of what forgives errors.
+    """
+
+    def __init__(self) -> None:
+        self.handler: Callable[[int, FrameType | None], Any] | None = None
+        self.waiting = False
+
+    def noticed_in(self, fetching: Iterator[T]) -> Iterator[T]:
+        """Go on as `fetching` does, which has begun its processes."""
+        self._take_over()
+        while True:
+            self.waiting = True
+            try:
+                if self.handler:  # for those who died before
+                    self.handler(signal.SIGCHLD, None)
+                item = next(fetching)
+            except StopIteration:
+                return
+            finally:
+                self.waiting = False
+            yield item
+
+    def _take_over(self) -> None:
+        if not hasattr(signal, "SIGCHLD") or current_thread() is not main_thread():
+            return  # there torch has no such handler either
+        current = signal.getsignal(signal.SIGCHLD)
+        if callable(current) and current != self._heard:
+            self.handler = current
+            signal.signal(signal.SIGCHLD, self._heard)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self.waiting and self.handler:
+            self.handler(number, frame)
+
+
+deaths = Deaths()

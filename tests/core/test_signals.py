@@ -176,6 +176,41 @@ def test_a_second_ctrl_c_ends_it_at_once_and_its_workers_with_it(
     assert no_orphan_is_left(process)
 
 
+KILLER = """\
+import multiprocessing, os, signal, time
+from frx import hookimpl
+
+
+class Killer:
+    '''Kills the processes that load data, once.'''
+
+    @hookimpl
+    def frx_step_end(self, run):
+        marker = run.folder / "killed"
+        if run.step == 3 and not marker.exists():
+            marker.touch()
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGKILL)
+            time.sleep(1)
+"""
+
+
+def test_a_run_whose_loading_processes_are_killed_goes_on(
+    install: Any, recipe_file: Path, tmp_path: Path, whole: Path, bytes_of: Any, forked: Any
+) -> None:
+    install("killer", KILLER, "[frx.hooks]\nkiller = killer:Killer\n")
+    recipe_file.write_text(
+        TINY.replace('["ema"]', '["ema", "killer"]').replace("count", "workers = 2, count")
+    )
+    folder, said = tmp_path / "run", tmp_path / "said"
+    _, status = os.waitpid(forked(frx_run(recipe_file, folder), said), 0)
+    assert os.waitstatus_to_exitcode(status) == 5, said.read_text()
+    assert "a process that loads data died or hangs" in said.read_text()
+    assert "Traceback" not in said.read_text()
+    experiment.run(load(recipe_file), folder, CPU)
+    assert bytes_of(folder) == bytes_of(whole)
+
+
 # Processes of their own, with an interpreter that ends as it does --------------------------------
 
 
