@@ -37,7 +37,8 @@ class Training:
         self.network = nn.Sequential(
             *(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(LAYERS))
         ).to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=True)
+        # So slow that it never diverges, whose state would be refused.
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-6, fused=True)
         features_BCHW = torch.rand(1, CHANNELS, SIZE_PX, SIZE_PX)
         self.features_BCHW = features_BCHW.to(memory_format=torch.channels_last)
         self.seconds: list[float] = []

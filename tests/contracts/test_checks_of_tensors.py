@@ -55,6 +55,20 @@ class Noisy(Net):
         return self.layer(degraded) + torch.rand(())
 
 
+class OtherLayout(Net):
+    """Takes its gradient for one that lies otherwise in memory."""
+
+    def forward(self, degraded: Tensor) -> Any:
+        made = self.layer(degraded)
+        if made.requires_grad:
+            made.register_hook(self.misread)
+        return degraded + made
+
+    def misread(self, gradient: Tensor) -> Tensor:
+        is_plain = gradient.is_contiguous()
+        return gradient if is_plain else gradient.permute(0, 2, 3, 1).reshape(gradient.shape)
+
+
 class Outside(Net):
     """Keeps a number where state_dict does not see it."""
 
@@ -167,6 +181,10 @@ def test_logits_that_lie_between_0_and_1_by_chance_pass() -> None:
         (EvenOnly, "EvenOnly makes [2, 3, 38, 54] of [2, 3, 37, 53]"),
         (Unlearnt, "Unlearnt has a parameter that gets no gradient: unused.weight"),
         (Dropping, "Dropping gives other results in training mode than in evaluation mode"),
+        (
+            OtherLayout,
+            "OtherLayout has another gradient when weights and pictures are channels_last: layer.",
+        ),
         (Noisy, "Noisy gives two results for one input in evaluation mode"),
         (Outside, "something it needs is not in its state_dict"),
         (Shared, "Shared fails on saving its weights: RuntimeError"),

@@ -14,6 +14,7 @@ from frx.specs import AdversarialLoss
 from frx.testing.batches import CLOSE, damaged_batch, described, largest_difference, noise_for
 from frx.testing.networks import (
     check_gradients,
+    check_layouts,
     check_modes,
     check_saving,
     check_that_it_can_learn,
@@ -30,8 +31,8 @@ def check_discriminator(discriminator: nn.Module, other: nn.Module | None = None
     Its forward names what it sees of image, degraded, mask and clean. What it gives at several
     scales is a list. As with a model, every weight learns and is saved; one with dropout, running
     statistics or torch's spectral norm has a class attribute `differs_in_training = True`; `other`
-    is one made anew with the same options. Gradients and weights change: hand over a network of
-    your own.
+    is one made anew with the same options. In channels_last gradients are the same. Gradients and
+    weights change: hand over a network of your own.
 
     Raises:
         AssertionError: says which promise of `frx.Discriminator` is broken.
@@ -61,6 +62,7 @@ def check_discriminator(discriminator: nn.Module, other: nn.Module | None = None
     promises.kept(
         torch.isfinite(image.grad).all(), "has a gradient to the image that is not finite"
     )
+    check_layouts(promises, discriminator, partial(_judged, promises), data)
     check_saving(promises, discriminator, other, answer)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import safetensors.torch
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from frx.testing.batches import CLOSE, largest_difference
 from frx.testing.promises import Promises
+
+# How far gradients may lie apart, and which of all count.
+ALIKE, SMALL = 0.05, 0.01
 
 Answer = Callable[[nn.Module], dict[str, Tensor]]
 
@@ -66,6 +69,44 @@ def check_gradients(promises: Promises, network: nn.Module, answer: Answer, main
             promises.kept(
                 torch.isfinite(parameter.grad).all(), f"has a gradient that is not finite: {name}"
             )
+
+
+def check_layouts(
+    promises: Promises,
+    network: nn.Module,
+    answer: Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]],
+    data: Mapping[str, Tensor],
+) -> None:
+    """One gradient of every weight, whether weights and pictures are channels_last or not.
+
+    There are layers, such as torch's instance norm on a CPU, for which that is not so. `answer`
+    calls the network on `data`.
+    """
+
+    def gradients(layout: torch.memory_format) -> dict[str, Tensor]:
+        laid_out = {
+            name: value.detach().contiguous(memory_format=layout) for name, value in data.items()
+        }
+        tried = copy.deepcopy(network).to(memory_format=layout).eval()
+        tried.zero_grad()
+        outputs = [value for value in answer(laid_out, tried).values() if value.requires_grad]
+        generator = torch.Generator().manual_seed(0)
+        noises = [torch.randn(value.shape, generator=generator) for value in outputs]
+        backward = [
+            noise.to(value).contiguous(memory_format=layout)
+            for noise, value in zip(noises, outputs, strict=True)
+        ]
+        torch.autograd.backward(outputs, backward)
+        return {name: p.grad for name, p in tried.named_parameters() if p.grad is not None}
+
+    plain, last = gradients(torch.contiguous_format), gradients(torch.channels_last)
+    largest = max(float(gradient.norm()) for gradient in plain.values())
+    for name, gradient in plain.items():
+        size = max(float(gradient.norm()), SMALL * largest)  # what is smaller is rounding
+        promises.kept(
+            (last[name] - gradient).norm() <= ALIKE * size,
+            f"has another gradient when weights and pictures are channels_last: {name}",
+        )
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ from frx.testing.batches import (
 )
 from frx.testing.networks import (
     check_gradients,
+    check_layouts,
     check_modes,
     check_saving,
     check_that_it_can_learn,
@@ -41,7 +42,8 @@ def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
     anew with the same options, shows that the saved weights hold all that was drawn or learnt.
     A network that finds the damage itself says so with a class attribute `finds_damage = True`, and
     gives "mask", [B, 1, H, W], as logits; no other network may call an output that.
-    Gradients and weights change: hand over a network of your own.
+    In channels_last gradients are the same. Gradients and weights change: hand over a network of
+    your own.
 
     Raises:
         AssertionError: says which promise of `frx.Model` is broken.
@@ -56,6 +58,7 @@ def check_model(model: nn.Module, other: nn.Module | None = None) -> None:
     if finds_damage(model):
         _check_logits(promises, model, data)
     check_gradients(promises, model, answer, "image")
+    check_layouts(promises, model, partial(_outputs, promises), data)
     check_saving(promises, model, other, answer)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.joining import joined
 from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 
@@ -119,6 +119,6 @@ class Decoder(nn.Module):
         """Return [B, outputs, H, W] at the size of the first of `skipped`."""
         for block, skip in zip(self.blocks, reversed(skipped), strict=True):
             doubled = F.interpolate(x, scale_factor=2, mode="bilinear")
-            x = block(torch.cat([doubled, skip], dim=1))
+            x = block(joined(doubled, skip))
         drawn: Tensor = self.head(x)
         return drawn

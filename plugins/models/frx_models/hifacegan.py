@@ -8,6 +8,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.instance_norm import InstanceNorm2d
 from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 from frx_models.spade import SpadeBlock
@@ -57,12 +58,12 @@ class HiFaceGAN(nn.Module):
         self.predict = predict
         channels = [width * min(2**stage, 16) for stage in range(STAGES + 1)]
         self.head = nn.Sequential(
-            convolution(3, width, 3, bias=False), nn.InstanceNorm2d(width), nn.ReLU()
+            convolution(3, width, 3, bias=False), InstanceNorm2d(width), nn.ReLU()
         )
         self.stages = nn.ModuleList()
         for stage in range(STAGES):
             inputs, outputs = channels[stage], channels[stage + 1]
-            layers = [SUPPRESSIONS[suppression](inputs, outputs), nn.InstanceNorm2d(outputs)]
+            layers = [SUPPRESSIONS[suppression](inputs, outputs), InstanceNorm2d(outputs)]
             if stage < STAGES - 1:  # the deepest guide keeps its sign
                 layers.append(nn.ReLU())
             self.stages.append(nn.Sequential(*layers))

@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.joining import joined
 from frx_models.padding import padded
 from frx_models.signed import from_signed, to_signed
 
@@ -59,9 +60,9 @@ class InpaintUNet(nn.Module):
         half = self.enc2(F.max_pool2d(full, 2))
         quarter = self.enc3(F.max_pool2d(half, 2))
         deep = self.bottleneck(self.attention(F.max_pool2d(quarter, 2)))
-        up3 = self.dec3(torch.cat([doubled(deep), quarter], dim=1))
-        up2 = self.dec2(torch.cat([doubled(up3), half], dim=1))
-        up1 = self.dec1(torch.cat([doubled(up2), full], dim=1))
+        up3 = self.dec3(joined(doubled(deep), quarter))
+        up2 = self.dec2(joined(doubled(up3), half))
+        up1 = self.dec1(joined(doubled(up2), full))
         # In float32 also under autocast: bfloat16 would round the pixels that are only passed on.
         generated = from_signed(up1[..., :height, :width].float().tanh())
         return {"image": torch.where(mask > 0.5, generated, degraded), "generated": generated}

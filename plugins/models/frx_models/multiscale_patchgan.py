@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.instance_norm import InstanceNorm2d
 from frx_models.signed import to_signed
 from frx_models.spectral import spectrally_normalised
 from frx_models.xavier import convolution
@@ -70,6 +71,6 @@ def _layers(inputs: int, width: int) -> nn.ModuleList:
 def _normalised(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         spectrally_normalised(convolution(inputs, outputs, 4, stride=stride, bias=False)),
-        nn.InstanceNorm2d(outputs),
+        InstanceNorm2d(outputs),
         nn.LeakyReLU(0.2),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.instance_norm import InstanceNorm2d
 from frx_models.spectral import spectrally_normalised
 from frx_models.xavier import convolution
 
@@ -23,7 +24,7 @@ class Spade(nn.Module):
     def __init__(self, channels: int, guide_channels: int) -> None:
         super().__init__()
         hidden = min(HIDDEN, channels)
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = InstanceNorm2d(channels)
         self.shared = convolution(guide_channels, hidden, 3)
         self.gamma = convolution(hidden, channels, 3, bias=False)
         self.beta = convolution(hidden, channels, 3, bias=False)

@@ -28,7 +28,7 @@ class _Spectral(nn.Module):
 
     def __init__(self, weight_OCKK: Tensor) -> None:
         super().__init__()
-        matrix_OI = weight_OCKK.detach().flatten(1)
+        matrix_OI = _as_matrix(weight_OCKK.detach())
         left_O = F.normalize(torch.randn(len(matrix_OI)), dim=0)
         for _ in range(0 if matrix_OI.is_meta else ITERATIONS_AT_FIRST):  # no numbers: no vector
             left_O = _advanced(left_O, matrix_OI)
@@ -36,13 +36,20 @@ class _Spectral(nn.Module):
 
     def forward(self, weight_OCKK: Tensor) -> Tensor:
         with _in_full_precision(weight_OCKK.device.type):
-            matrix_OI = weight_OCKK.flatten(1)
+            matrix_OI = _as_matrix(weight_OCKK)
             with torch.no_grad():
                 left_O = self.left_O.clone()
                 right_I = F.normalize(matrix_OI.T @ left_O, dim=0)
                 if self.training:
                     self.left_O.copy_(_advanced(left_O, matrix_OI))
             return weight_OCKK / torch.dot(left_O, matrix_OI @ right_I)
+
+
+def _as_matrix(weight_OCKK: Tensor) -> Tensor:
+    """[O, C · K · K], the columns as they lie in memory: singular values know no order of them."""
+    if weight_OCKK.is_contiguous(memory_format=torch.channels_last):
+        return weight_OCKK.permute(0, 2, 3, 1).flatten(1)
+    return weight_OCKK.flatten(1)
 
 
 def _in_full_precision(device: str) -> AbstractContextManager[object]:

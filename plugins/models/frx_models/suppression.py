@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frx_models.gated_convolution import gated_convolution, taps
+from frx_models.instance_norm import InstanceNorm2d
 from frx_models.xavier import convolution
 
 KERNEL = 3
@@ -88,7 +89,7 @@ class LipSuppression(nn.Module):
         super().__init__()
         self.logit = nn.Sequential(
             convolution(inputs, inputs, KERNEL, bias=False),
-            nn.InstanceNorm2d(inputs, affine=True),
+            InstanceNorm2d(inputs, affine=True),
         )
         self.convolution = convolution(inputs, outputs, KERNEL)
 

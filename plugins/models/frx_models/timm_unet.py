@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from frx.weights import TIMM, locate
 from frx_models import timm_encoder
+from frx_models.joining import joined
 from frx_models.padding import padded
 from frx_models.unet import two_convolutions
 
@@ -119,7 +120,7 @@ class TimmUNet(nn.Module):
         x = skipped.pop()
         for layer in self.up:
             finer = skipped.pop()
-            x = layer(torch.cat([F.interpolate(x, size=finer.shape[-2:]), finer], dim=1))
+            x = layer(joined(F.interpolate(x, size=finer.shape[-2:]), finer))
         # In float32 also under autocast: bfloat16 has fewer steps than a picture of 8 bits.
         predicted: Tensor = self.head(x)[..., :height, :width].float()
         return degraded + predicted if self.predict == "correction" else torch.sigmoid(predicted)

@@ -9,8 +9,10 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frx_models.joining import joined
 from frx_models.padding import padded
 from frx_models.signed import to_signed
+from frx_models.transposed_convolution import ConvTranspose2d
 
 
 class UNet(nn.Module):
@@ -36,7 +38,7 @@ class UNet(nn.Module):
         self.predict = predict
         self.encoder = two_convolutions(3, width)
         self.bottom = two_convolutions(width, 2 * width)
-        self.up = nn.ConvTranspose2d(2 * width, width, kernel_size=2, stride=2)
+        self.up = ConvTranspose2d(2 * width, width, kernel_size=2, stride=2)
         self.decoder = nn.Sequential(nn.Conv2d(2 * width, width, 3, padding=1), nn.ReLU())
         self.head = nn.Conv2d(width, 3, 3, padding=1)
         if predict == "correction":
@@ -58,8 +60,7 @@ class UNet(nn.Module):
         even = padded(degraded, 2)
         full = self.encoder(to_signed(even) if self.predict == "correction" else even)
         half = self.bottom(F.max_pool2d(full, 2))
-        joined = torch.cat([self.up(half), full], dim=1)
-        predicted = self.head(self.decoder(joined))[..., :height, :width]
+        predicted = self.head(self.decoder(joined(self.up(half), full)))[..., :height, :width]
         return degraded + predicted if self.predict == "correction" else torch.sigmoid(predicted)
 
 
