@@ -329,7 +329,8 @@ def batches(
             worker_init_fn=begin_beside_cpu if device.type == "cpu" else begin,
             pin_memory=device.type == "cuda",
         )
-        for fetched in surviving(loader, samples.subset.dataset, whereabouts):
+        dataset = samples.subset.dataset
+        for fetched in surviving(loader, dataset, whereabouts) if workers else loader:
             if "error" in fetched:
                 raise fetched["error"]
             tensors = {

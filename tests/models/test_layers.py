@@ -82,9 +82,10 @@ def test_joined_maps_have_gradients_that_are_whole_in_memory(layout: torch.memor
     assert torch.autograd.gradgradcheck(joined, given)
 
 
-def test_a_transposed_convolution_is_torchs() -> None:
-    layer = ConvTranspose2d(4, 3, 4, stride=2, padding=1).double()
-    theirs = nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1).double()
+@pytest.mark.parametrize("more", [{}, {"groups": 2, "output_padding": 1, "dilation": 2}], ids=str)
+def test_a_transposed_convolution_is_torchs(more: dict[str, int]) -> None:
+    layer = ConvTranspose2d(4, 6, 4, stride=2, padding=1, **more).double()
+    theirs = nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1, **more).double()
     assert_same_with_gradients(layer, theirs, numbers(2, 4, 5, 6))
 
 

@@ -13,6 +13,7 @@ from frx.errors import DataError, FrxError, RecipeError
 from frx.images import Picture, shown
 from frx.interruption import Interrupted, Interruption, listening
 from frx.locking import locked
+from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer
 from frx.photograph import Photograph
 from frx.progress import Progress, say
@@ -213,10 +214,11 @@ class _Work:
     def _recording_failure(self, job: Job) -> Iterator[None]:
         try:
             yield
-        except (FrxError, MemoryError) as error:
+            return
+        except FrxError as error:
             reason = str(error)
-            if isinstance(error, MemoryError):
-                reason = f"{shown(job.source)}: out of memory; make the picture smaller"
-            self._record(
-                job, FileRecord(str(job.source), str(job.name), "failed", "", reason=reason)
-            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = f"{shown(job.source)}: out of memory; make the picture smaller"
+        self._record(job, FileRecord(str(job.source), str(job.name), "failed", "", reason=reason))

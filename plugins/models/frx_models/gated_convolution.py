@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from frx_models.layout import layout
+
 # So many values of gated taps at a time.
 MOST, MOST_ON_CUDA = 2**19, 2**24
 
@@ -83,7 +85,7 @@ class _Band:
             (batch, channels, self.above + rows + self.below, width + 2 * margin),
             dtype=torch.promote_types(dx_BCHW.dtype, torch.float32),
             device=dx_BCHW.device,
-        ).contiguous(memory_format=_layout(taps_BSrw))
+        ).contiguous(memory_format=layout(taps_BSrw))
         views = _views(padded, size, stride)
         for view, tap in zip(views, taps_BSrw.chunk(size**2, dim=1), strict=True):
             view += tap
@@ -118,7 +120,7 @@ class _GatedConvolution(torch.autograd.Function):
         size = weight_OCKK.shape[-1]
         weight_OS11 = _side_by_side(weight_OCKK)
         shape = len(x_BCHW), len(weight_OCKK), *gate_BThw.shape[-2:]
-        y_BOhw = x_BCHW.new_empty(shape).contiguous(memory_format=_layout(x_BCHW))
+        y_BOhw = x_BCHW.new_empty(shape).contiguous(memory_format=layout(x_BCHW))
         for band in _bands(x_BCHW, size, stride):
             taps_BSrw = band.taps(x_BCHW, size, stride)
             _by_tap(taps_BSrw, size).mul_(gate_BThw[:, :, None, band.result])
@@ -136,7 +138,7 @@ class _GatedConvolution(torch.autograd.Function):
             weight_OCKK.flatten(1), dtype=torch.promote_types(weight_OCKK.dtype, torch.float32)
         )
         for band in _bands(x_BCHW, size, stride):
-            dy_BOrw = dy_BOhw[..., band.result, :].contiguous(memory_format=_layout(x_BCHW))
+            dy_BOrw = dy_BOhw[..., band.result, :].contiguous(memory_format=layout(x_BCHW))
             gate_BT1rw = gate_BThw[:, :, None, band.result]
             taps_BSrw = band.taps(x_BCHW, size, stride)
             dtaps_BSrw = F.conv2d(dy_BOrw, weight_SO11)
@@ -148,11 +150,6 @@ class _GatedConvolution(torch.autograd.Function):
             band.add_taps(dtaps_BSrw, dx_BCHW, size, stride)
         dweight_OTC = torch.unflatten(dweight_OS.to(weight_OCKK.dtype), 1, (size**2, -1))
         return dx_BCHW, dgate_BThw, dweight_OTC.transpose(1, 2).reshape(weight_OCKK.shape), None
-
-
-def _layout(x_BCHW: Tensor) -> torch.memory_format:
-    is_last = x_BCHW.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if is_last else torch.contiguous_format
 
 
 def _side_by_side(weight_OCKK: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from frx_models.layout import layout
+
 
 def joined(*features_BCHW: Tensor) -> Tensor:
     """Return the channels of several feature maps in one, as `torch.cat` does.
@@ -22,8 +24,7 @@ class _WholeGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, x_BCHW: Tensor) -> Tensor:
-        is_last = x_BCHW.is_contiguous(memory_format=torch.channels_last)
-        context.layout = torch.channels_last if is_last else torch.contiguous_format
+        context.layout = layout(x_BCHW)
         return x_BCHW.view_as(x_BCHW)
 
     @staticmethod

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
+from frx_models.layout import layout
+
 ITERATIONS_AT_FIRST = 30
 
 
@@ -47,7 +49,7 @@ class _Spectral(nn.Module):
 
 def _as_matrix(weight_OCKK: Tensor) -> Tensor:
     """[O, C · K · K], the columns as they lie in memory: singular values know no order of them."""
-    if weight_OCKK.is_contiguous(memory_format=torch.channels_last):
+    if layout(weight_OCKK) == torch.channels_last:
         return weight_OCKK.permute(0, 2, 3, 1).flatten(1)
     return weight_OCKK.flatten(1)
 

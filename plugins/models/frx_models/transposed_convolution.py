@@ -18,6 +18,12 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             return super().forward(input, output_size)
         assert not isinstance(self.padding, str)  # of which only other convolutions know
         drawn_BOHW = F.conv_transpose2d(
-            input, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
+            input,
+            self.weight,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            groups=self.groups,
+            dilation=self.dilation,
         )
         return drawn_BOHW + self.bias.to(drawn_BOHW.dtype)[:, None, None]
