@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from benchmarks.measuring import Row, paired
 from frx.damage import damage
-from frx.data import to_device
 from frx.datasets.synthetic_faces import SyntheticFaces
+from frx.loader import to_device
 from frx.randomness import generator
 from frx_degradations.downsample import Downsample
 from frx_degradations.gaussian_blur import GaussianBlur

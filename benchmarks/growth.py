@@ -24,9 +24,9 @@ from benchmarks.workers import CPU, Training, samples
 from frx import images
 from frx.cores import cores
 from frx.damage import damage
-from frx.data import batches
 from frx.datasets.folder import Folder
 from frx.datasets.synthetic_faces import SyntheticFaces
+from frx.loader import Loader
 from frx.progress import track
 from frx.randomness import generator
 from frx_degradations.downsample import Downsample
@@ -89,16 +89,17 @@ def by_workers(folder: Path) -> dict[str, Curve]:
     training = Training(8, 128)
     curves: dict[str, Curve] = {"batches alone": [], "training, U-Net, 128 px": []}
     for workers in track(WORKERS, label="workers", unit="numbers"):
+        loader = Loader(samples(faces, workers), CPU)
 
-        def alone(workers: int = workers) -> float:
+        def alone(loader: Loader = loader) -> float:
             started = time.perf_counter()
-            for _ in batches(samples(faces, workers), many, 8, CPU, epoch=0):
+            for _ in loader.batches(many, 8, epoch=0):
                 pass
             return len(many) / (time.perf_counter() - started)
 
         rates = [alone() for _ in range(3)]
         curves["batches alone"].append((workers, statistics.median(rates)))
-        rates = [len(faces) / training.fed_by(faces, workers) for _ in range(3)]
+        rates = [len(faces) / training.fed_by(loader) for _ in range(3)]
         curves["training, U-Net, 128 px"].append((workers, statistics.median(rates)))
     return curves
 

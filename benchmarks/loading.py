@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader
 from benchmarks import photographs
 from benchmarks.measuring import Row, paired
 from frx.cache import Cached
-from frx.data import to_device
 from frx.datasets.folder import Folder
+from frx.loader import to_device
 from frx.specs import Dataset
 
 SIZE_PX, BATCH, FILES = 128, 16, 48

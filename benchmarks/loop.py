@@ -32,8 +32,8 @@ from torch.utils.data import DataLoader, Dataset
 import frx.run
 from benchmarks.measuring import Measured, Row, spread
 from frx.build import Use
-from frx.data import Batch
 from frx.experiment import open_run
+from frx.loader import Batch, Loader
 from frx.recipe import Data, LossTerm, Recipe, Stage
 from frx.registry import Component, find
 
@@ -221,15 +221,18 @@ def measured() -> Measured:
         makers = {"bare": bare, "Accelerate": accelerate, "Fabric": fabric, "Lightning": lightning}
         loops = {name: make(run.precision.bf16, loader(of_peers)) for name, make in makers.items()}
 
-        def batches(*_: object, **__: object) -> Iterator[Batch]:
-            """A turn of frx's, after one of each of the others."""
+        def batches(*_: object, epoch: int | None = None, **__: object) -> Iterator[Batch]:
+            """A turn of frx's, after one of each of the others; to validate, a batch."""
+            if epoch is None:
+                yield of_frx.batch
+                return
             for name, loop in loops.items():
                 loop()
                 values.setdefault(name, []).append(of_peers.step_s)
             yield from loader(of_frx)
             values.setdefault("frx", []).append(of_frx.step_s)
 
-        with patch.object(frx.run, "batches", batches):
+        with patch.object(Loader, "batches", batches):
             try:
                 frx.run.train(run)
             finally:

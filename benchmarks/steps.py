@@ -18,8 +18,8 @@ import torch
 from benchmarks.apart import apart
 from benchmarks.measuring import Row, paired
 from frx.allocation import keep_freed_memory
-from frx.data import Batch
 from frx.experiment import open_run
+from frx.loader import Batch
 from frx.recipe import load
 from frx.run import Position
 

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from frx import images
 from frx.comparing import scored
-from frx.data import Samples, open_whole, to_device
+from frx.data import Samples, open_whole
 from frx.grids import to_pixels
+from frx.loader import to_device
 from frx.model_folder import Restorer
 from frx.recipe import load
 from frx.scoring.evaluate import score

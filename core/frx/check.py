@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from frx import looking_through
 from frx.blind import composited
-from frx.data import Batch, batches, first_readable, open_sets
+from frx.data import first_readable, open_sets
 from frx.experiment import load_pretrained, open_run
 from frx.images import shown
 from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
+from frx.loader import Batch
 from frx.progress import standard_output
 from frx.recipe import Recipe
 from frx.run import Run
@@ -60,10 +61,10 @@ def check(recipe: Recipe, device: torch.device, *, images: bool = False) -> None
         for name, module in modules.items():
             console.print(_parameter_table(name, module))
         with torch.no_grad():
-            one = next(batches(run.samples("train"), _first(run, "train"), 1, device, epoch=0))
+            one = next(run.loader("train").batches(_first(run, "train"), 1, epoch=0))
             outputs = run.forward("model", one)
             losses = run.losses(outputs, one)
-            whole = next(batches(run.samples("val"), _first(run, "val"), 1, device))
+            whole = next(run.loader("val").batches(_first(run, "val"), 1))
             restored = composited(run.forward("model", whole), whole["degraded"])
             judged = candidates(whole, restored)["restored"]
             scores = {

@@ -1,4 +1,4 @@
-"""From a data set to batches: splits, the damage of each sample, the order of an epoch.
+"""From a recipe to its samples: sets, splits, the damage of each sample, the order of an epoch.
 
 Every draw is a function of (run seed, purpose, epoch, the sample's own id). So a sample is the
 same whatever the number of workers, the batch size or the order, and nothing is replayed on resume.
@@ -6,37 +6,24 @@ same whatever the number of workers, the batch size or the order, and nothing is
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from attrs import define, evolve, frozen
 from numpy.typing import NDArray
 
-from frx.blame import culprit
 from frx.build import Use, called
 from frx.cache import Cached
 from frx.damage import damage
-from frx.errors import DataError, FrxError, RecipeError, ResourceError
+from frx.errors import DataError, RecipeError
 from frx.files import cache_folder
 from frx.images import shown
-from frx.loading_processes import (
-    WORKER_TIMEOUT_S,
-    begin,
-    begin_beside_cpu,
-    surviving,
-    worker_count,
-)
 from frx.randomness import generator
 from frx.recipe import Data, Recipe
 from frx.specs import Augmentation, Dataset, Degradation
 from frx.splits import read_groups, split_indices
-from frx.whereabouts import Whereabouts
-
-if TYPE_CHECKING:
-    from torch import Tensor, device
 
 Picture = NDArray[np.uint8]
 
@@ -134,23 +121,6 @@ def _has_one_size(data: Data) -> bool:
     return bool(data.dataset.setting("size") != "own")
 
 
-def first_readable(subset: Subset) -> tuple[int, Mapping[str, Picture]]:
-    """The number of the first sample that can be read, and its pictures.
-
-    Raises:
-        DataError: `on_bad` leaves none out and the first cannot be read, or none can.
-    """
-    first: Exception | None = None
-    for index in subset.indices.tolist():
-        try:
-            return index, subset.dataset[index]
-        except (DataError, ValueError) as error:
-            if subset.on_bad == "error":
-                raise _unread(error, subset.dataset.name(index)) from None
-            first = first or error
-    raise DataError(f"none of {len(subset):,} images can be read; the first: {first}")
-
-
 @define(eq=False)
 class Samples:
     """Clean and damaged pictures of a subset, made when asked for.
@@ -209,70 +179,21 @@ def _checked(pictures: Any, maker: object) -> dict[str, Picture]:
     )
 
 
-class Batch(dict[str, "Tensor"]):
-    """Tensors by name on the device, with the ids of the samples in them, and what was left out.
+def first_readable(subset: Subset) -> tuple[int, Mapping[str, Picture]]:
+    """The number of the first sample that can be read, and its pictures.
 
-    `whole` is how many images the batch has with the shares of other processes.
+    Raises:
+        DataError: `on_bad` leaves none out and the first cannot be read, or none can.
     """
-
-    def __init__(
-        self, tensors: Mapping[str, Tensor], names: list[str], bad: list[tuple[str, str]]
-    ) -> None:
-        super().__init__(tensors)
-        self.names, self.bad = names, bad
-        self.whole = len(names)
-
-    @property
-    def size(self) -> int:
-        """The number of images in this process."""
-        return len(self.names)
-
-
-@define(eq=False)
-class _Fetch:
-    """What a DataLoader asks for samples: a whole batch at a time.
-
-    What is wrong comes back as a sentence: an exception would bring a worker's traceback along.
-    """
-
-    samples: Samples
-    epoch: int | None
-    whereabouts: Whereabouts
-
-    def __len__(self) -> int:
-        return len(self.samples.subset)
-
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
-        made, names, bad = [], [], []
-        for index in indices:
-            name = self.samples.subset.dataset.name(index)
-            self.whereabouts.enter(index)
-            try:
-                made.append(self.samples.make(index, self.epoch))
-                names.append(name)
-            except (DataError, ValueError) as error:
-                if self.samples.subset.on_bad == "error":
-                    return _ended(_unread(error, name))
-                bad.append((name, reason_of(error, name)))
-            except FrxError as error:
-                return _ended(error)
-            except MemoryError:
-                return _ended(ResourceError(f"{shown(name)}: out of memory making this sample"))
-            except Exception as error:
-                error.add_note(f"while making the sample {shown(name)}")
-                if (sentence := culprit(error)) is None:
-                    raise
-                return _ended(RecipeError(f"{sentence}; the sample was {shown(name)}"))
-        self.whereabouts.leave()
-        shapes = {pictures["clean"].shape for pictures in made}
-        if len(shapes) > 1:
-            sizes = ", ".join(f"{w}×{h}" for h, w, _ in sorted(shapes))
-            which = f"{sizes}, the first is {shown(names[0])}"
-            text = f"images of different sizes in one batch ({which})"
-            return _ended(DataError(f"{text}; set data.size, or batch_size = 1"))
-        keys = made[0].keys() if made else ()
-        stacked = {key: np.stack([pictures[key] for pictures in made]) for key in keys}
-        return {"pictures": stacked, "names": names, "bad": bad}
+    first: Exception | None = None
+    for index in subset.indices.tolist():
+        try:
+            return index, subset.dataset[index]
+        except (DataError, ValueError) as error:
+            if subset.on_bad == "error":
+                raise unread(error, subset.dataset.name(index)) from None
+            first = first or error
+    raise DataError(f"none of {len(subset):,} images can be read; the first: {first}")
 
 
 def reason_of(error: Exception, name: str) -> str:
@@ -280,73 +201,11 @@ def reason_of(error: Exception, name: str) -> str:
     return str(error) if isinstance(error, DataError) else f"{shown(name)}: {error}"
 
 
-def _unread(error: Exception, name: str) -> DataError:
+def unread(error: Exception, name: str) -> DataError:
+    """Say so, and how to go on without it."""
     return DataError(f'{reason_of(error, name)} (data.on_bad = "skip" leaves it out)')
-
-
-def _ended(error: FrxError) -> dict[str, Any]:
-    return {"error": error.with_traceback(None)}
 
 
 def epoch_order(seed: int, epoch: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     """The order in which an epoch goes through its samples."""
     return generator(seed, "order", epoch).permutation(indices)
-
-
-def batches(
-    samples: Samples,
-    indices: NDArray[np.int64],
-    batch_size: int,
-    device: device,
-    *,
-    epoch: int | None = None,
-    skip: int = 0,
-    share: tuple[int, int] = (0, 1),
-) -> Iterator[Batch]:
-    """Batches on the device, in the order given, without the first `skip`.
-
-    With a share of (k, n) of each batch every n-th image from the k-th on; that may be none.
-    """
-    import torch
-    from torch.utils.data import DataLoader
-
-    starts = range(skip * batch_size, len(indices), batch_size)
-    workers = min(worker_count(samples.subset.workers, device), len(starts))
-    whereabouts = Whereabouts.of(workers)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside torch's idle threads
-        warnings.filterwarnings("ignore", ".*worker processes", UserWarning)  # as was asked for
-        loader: DataLoader[Any] = DataLoader(
-            _Fetch(samples, epoch, whereabouts),  # type: ignore[arg-type]
-            batch_sampler=[
-                indices[start : start + batch_size][share[0] :: share[1]].tolist()
-                for start in starts
-            ],
-            num_workers=workers,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
-            generator=torch.Generator(),  # else each loader would draw from the model's own
-            timeout=WORKER_TIMEOUT_S if workers else 0,
-            worker_init_fn=begin_beside_cpu if device.type == "cpu" else begin,
-            pin_memory=device.type == "cuda",
-        )
-        dataset = samples.subset.dataset
-        for fetched in surviving(loader, dataset, whereabouts) if workers else loader:
-            if "error" in fetched:
-                raise fetched["error"]
-            tensors = {
-                name: to_device(torch.as_tensor(array), device)
-                for name, array in fetched["pictures"].items()
-            }
-            yield Batch(tensors, fetched["names"], fetched["bad"])
-
-
-def _as_it_is(fetched: dict[str, Any]) -> dict[str, Any]:
-    return fetched
-
-
-def to_device(picture: Tensor, device: device) -> Tensor:
-    """uint8 [B, H, W(, 3)] to float32 [B, 3 or 1, H, W] in 0..1; H×W×3 is channels_last already."""
-    picture = picture.to(device, non_blocking=True)
-    if picture.ndim == 3:
-        return picture.unsqueeze(1).float().div_(255)
-    return picture.permute(0, 3, 1, 2).float().div_(255)

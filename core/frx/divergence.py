@@ -18,7 +18,7 @@ from frx.progress import say
 from frx.terms import total
 
 if TYPE_CHECKING:
-    from frx.data import Batch
+    from frx.loader import Batch
     from frx.network import Network
     from frx.run import Run
 

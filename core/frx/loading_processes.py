@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from attrs import define
 
 from frx.cores import cores
 from frx.errors import ResourceError
@@ -17,6 +21,7 @@ from frx.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from torch import device
+    from torch.utils.data import DataLoader
 
     from frx.specs import Dataset
 
@@ -52,35 +57,95 @@ def give_way() -> None:
 
     With a worker on one of two cores, either of two training threads would wait for the other one
     most of the time. What a worker makes is not in a hurry before training waits for it, and then
-    the processor is free.
+    the processor is free. As a batch process on Linux it also interrupts no training thread.
     """
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     if hasattr(os, "nice"):
         os.nice(19)
 
 
-def surviving(
-    loader: Iterable[dict[str, Any]], dataset: Dataset, whereabouts: Whereabouts
-) -> Iterator[dict[str, Any]]:
-    """Say in a sentence that a worker process cannot be had, died or hangs, and at which sample."""
-    try:
-        fetching = iter(loader)
-    except OSError as error:  # no /dev/shm, too many files or processes
-        raise ResourceError(
-            f"a process that loads data cannot be begun ({error.strerror or error}); "
-            "data.workers = 0 loads without"
-        ) from error
-    try:
-        yield from deaths.noticed_in(fetching)
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error) and "timed out" not in str(error):
-            raise
-        reason = str(error).strip().partition("\n")[0]
-        names = ", ".join(shown(dataset.name(index)) for index in whereabouts.at(reason))
-        at = f" at {names}" if names else ""
-        raise ResourceError(
-            f"a process that loads data died or hangs{at} ({reason}); data.workers = 0 loads "
-            "without"
-        ) from error
+Wanted = tuple[int | None, list[int]]  # the epoch, and the numbers of a batch's samples
+
+
+@define(eq=False)
+class Processes:
+    """Those that make batches of one data set, or with a count of 0 the one that trains."""
+
+    count: int
+    _loader: DataLoader[Any]
+    _wanted: list[Wanted]  # what the loader asks for, in this order
+    _dataset: Dataset
+    _whereabouts: Whereabouts
+
+    @classmethod
+    def begin(cls, fetch: Any, count: int, device: device, whereabouts: Whereabouts) -> Self:
+        """To call `fetch.__getitems__` for each batch that is wanted.
+
+        Raises:
+            ResourceError: a process cannot be had.
+        """
+        import torch
+        from torch.utils.data import DataLoader
+
+        wanted: list[Wanted] = []
+        with _as_was_asked_for():
+            loader: DataLoader[Any] = DataLoader(
+                fetch,
+                batch_sampler=wanted,  # type: ignore[arg-type]
+                num_workers=count,
+                persistent_workers=count > 0,
+                collate_fn=_as_it_is,
+                generator=torch.Generator(),  # else it would draw from the model's own
+                timeout=WORKER_TIMEOUT_S if count else 0,
+                worker_init_fn=begin_beside_cpu if device.type == "cpu" else begin,
+                pin_memory=device.type == "cuda",
+            )
+            try:
+                iter(loader)  # of no batches: what begins the processes
+            except OSError as error:  # no /dev/shm, too many files or processes
+                raise ResourceError(
+                    f"a process that loads data cannot be begun ({error.strerror or error}); "
+                    "data.workers = 0 loads without"
+                ) from error
+        return cls(count, loader, wanted, fetch.samples.subset.dataset, whereabouts)
+
+    def fetched(self, wanted: list[Wanted]) -> Iterator[Any]:
+        """What is made for each batch, in this order.
+
+        Raises:
+            ResourceError: a process died or hangs, and at which sample.
+        """
+        self._wanted[:] = wanted
+        if not self.count:
+            yield from self._loader
+            return
+        try:
+            yield from deaths.noticed_in(self._loader)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error) and "timed out" not in str(error):
+                raise
+            reason = str(error).strip().partition("\n")[0]
+            samples = self._whereabouts.at(reason)
+            names = ", ".join(shown(self._dataset.name(index)) for index in samples)
+            at = f" at {names}" if names else ""
+            raise ResourceError(
+                f"a process that loads data died or hangs{at} ({reason}); data.workers = 0 loads "
+                "without"
+            ) from error
+
+
+@contextmanager
+def _as_was_asked_for() -> Iterator[None]:
+    """Without torch's warnings of more processes than cores, and of forks beside idle threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", ".*worker processes", UserWarning)
+        yield
+
+
+def _as_it_is(fetched: Any) -> Any:
+    return fetched
 
 
 class Deaths:
@@ -92,22 +157,30 @@ class Deaths:
 
     def __init__(self) -> None:
         self.handler: Callable[[int, FrameType | None], Any] | None = None
-        self.waiting = False
+        self.waits = False
 
-    def noticed_in(self, fetching: Iterator[T]) -> Iterator[T]:
-        """Go on as `fetching` does, which has begun its processes."""
+    def noticed_in(self, loader: Iterable[T]) -> Iterator[T]:
+        """Go on as a loader does that has begun its processes."""
         self._take_over()
+        with self._waiting():
+            fetching = iter(loader)
         while True:
-            self.waiting = True
-            try:
-                if self.handler:  # for those who died before
-                    self.handler(signal.SIGCHLD, None)
-                item = next(fetching)
-            except StopIteration:
-                return
-            finally:
-                self.waiting = False
+            with self._waiting():
+                try:
+                    item = next(fetching)
+                except StopIteration:
+                    return
             yield item
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self.waits = True
+        try:
+            if self.handler:  # for those who died before
+                self.handler(signal.SIGCHLD, None)
+            yield
+        finally:
+            self.waits = False
 
     def _take_over(self) -> None:
         if not hasattr(signal, "SIGCHLD") or current_thread() is not main_thread():
@@ -118,7 +191,7 @@ class Deaths:
             signal.signal(signal.SIGCHLD, self._heard)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        if self.waiting and self.handler:
+        if self.waits and self.handler:
             self.handler(number, frame)
 
 

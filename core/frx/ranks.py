@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from frx.data import Batch
 from frx.errors import FrxError, RecipeError, ResourceError
 from frx.interruption import Interrupted
+from frx.loader import Batch
 from frx.progress import console
 
 T = TypeVar("T")

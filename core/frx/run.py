@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from frx import ranks
 from frx.allocation import keep_freed_memory
-from frx.data import Batch, Samples, Subset, batches, epoch_order, less_validated
+from frx.data import Samples, Subset, epoch_order, less_validated
 from frx.divergence import leave_out
 from frx.errors import DataError, RecipeError
+from frx.loader import Batch, Loader
 from frx.network import Network, is_shared_out, load_weights, weights
 from frx.precision import Precision
 from frx.randomness import seed_of
@@ -86,6 +87,7 @@ class Run:
     _recipe_sets: dict[str, Subset] = field(
         default=attrs.Factory(lambda self: self.sets, takes_self=True), init=False
     )
+    _loaders: dict[str, Loader] = field(factory=dict, init=False)
 
     @property
     def device(self) -> torch.device:
@@ -124,6 +126,16 @@ class Run:
         """The set called `name`, damaged as the recipe says."""
         varied = self.augmentations if name == "train" else ()
         return Samples(self.sets[name], self.recipe.seed, self.degradations, varied)
+
+    def loader(self, name: str) -> Loader:
+        """What makes batches of the set called `name`, the same one throughout the stage."""
+        if name not in self._loaders:
+            self._loaders[name] = Loader(self.samples(name), self.device)
+        return self._loaders[name]
+
+    def drop_loaders(self) -> None:
+        """End the processes that load data for the stage."""
+        self._loaders = {}
 
     def forward(self, name: str, batch: Mapping[str, Tensor]) -> dict[str, Any]:
         """Named outputs (float32) of a network for the batch entries that it asks for."""
@@ -236,6 +248,7 @@ class Run:
         stage = self.stage
         self.input_scores = None
         self.sets = self._recipe_sets
+        self.drop_loaders()
         if stage.validation_share is not None:
             self.sets = less_validated(self.sets, stage.validation_share, self.recipe.seed)
         torch.manual_seed(seed_of(self.recipe.seed, "stage", stage.name))
@@ -284,6 +297,7 @@ def train(run: Run) -> None:
         run.position = Position(run.position.stage + 1, step=run.position.step)
         run.begin_stage()
     run.hook.frx_run_end(run=run)
+    run.drop_loaders()
 
 
 def _train_stage(run: Run) -> None:
@@ -335,11 +349,9 @@ def _train_epoch(run: Run) -> None:
     order = epoch_order(run.recipe.seed, epoch, subset.indices)
     for network in run.networks.values():
         network.module.train()
-    feed = batches(
-        run.samples("train"),
+    feed = run.loader("train").batches(
         order,
         run.stage.batch_size,
-        run.device,
         epoch=epoch,
         skip=position.batch,
         share=(ranks.rank(), ranks.count()),

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from frx.blind import composited
-from frx.data import batches
 from frx.divergence import check_validation
 from frx.scoring.scores import SetScores, candidates
 
@@ -33,7 +32,7 @@ def validate(run: Run) -> dict[str, float]:
     totals: dict[str, Tensor] = {}
     scores = SetScores()
     subset = run.sets["val"]
-    for batch in batches(run.samples("val"), subset.indices, BATCH, run.device):
+    for batch in run.loader("val").batches(subset.indices, BATCH):
         run.bad_images |= dict(batch.bad)
         if not batch.size:
             continue

@@ -36,12 +36,12 @@ class Whereabouts:
         self._note(0)
 
     def at(self, reason: str) -> list[int]:
-        """The samples at which the processes were that a message names, or all of them."""
+        """The samples at which the processes were that a message names, if any, or else all."""
         if self._notes is None:
             return []
         found = dict(_ENTRY.iter_unpack(self._notes[:]))
-        named = found.keys() & {int(number) for number in re.findall(r"\d+", reason)}
-        return sorted({found[process] - 1 for process in named or found if found[process]})
+        named = {int(number) for number in re.findall(r"\d+", reason)} if "pid" in reason else found
+        return sorted({found[process] - 1 for process in found.keys() & named if found[process]})
 
     def _note(self, number: int) -> None:
         from torch.utils.data import get_worker_info

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from frx import experiment
 from frx.build import Use
-from frx.data import Batch
 from frx.interruption import Interrupted
+from frx.loader import Batch
 from frx.recipe import Recipe
 from frx.run import Run
 from frx.testing import check_trainer

@@ -89,9 +89,7 @@ def at_stage(recipe: Recipe, number: int, folder: Path) -> Run:
 
 
 def first_batch(run: Run) -> Any:
-    from frx.data import batches
-
-    return next(batches(run.samples("train"), run.sets["train"].indices, 4, CPU, epoch=0))
+    return next(run.loader("train").batches(run.sets["train"].indices, 4, epoch=0))
 
 
 # What reaches whom ------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from frx import images
 from frx.blind import composited
-from frx.data import Samples, Subset, to_device
+from frx.data import Samples, Subset
 from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import RecipeError
 from frx.grids import to_pixels
+from frx.loader import to_device
 from frx.model_folder import Restorer
 from frx.precision import Precision
 from frx.scoring.evaluate import score, write

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from frx import experiment
 from frx.cores import cores
-from frx.data import Samples, Subset, batches
+from frx.data import Samples, Subset
 from frx.errors import RecipeError
+from frx.loader import Loader
 from frx.loading_processes import worker_count
 from frx.model_folder import Restorer
 from frx.precision import Precision
@@ -229,7 +230,7 @@ class Niceness:
 def test_workers_leave_the_processor_to_training(workers: int) -> None:
     own = os.getpriority(os.PRIO_PROCESS, 0)
     samples = Samples(Subset(Niceness(), np.arange(4), workers=workers), 7, [])
-    (batch,) = batches(samples, np.arange(4), 4, CPU)
+    (batch,) = Loader(samples, CPU).batches(np.arange(4), 4)
     assert (batch["clean"] * 255).round().unique().tolist() == [19 if workers else own]
 
 

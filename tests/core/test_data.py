@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from frx import data
+from frx import loading_processes
 from frx.augmentations.horizontal_flip import HorizontalFlip
 from frx.damage import damage
-from frx.data import Samples, Subset, batches, epoch_order, first_readable
+from frx.data import Samples, Subset, epoch_order, first_readable
 from frx.errors import DataError, FrxError, ResourceError
+from frx.loader import Loader
 from frx.randomness import generator, seed_of
 from frx.whereabouts import Whereabouts
 
@@ -65,7 +66,7 @@ def samples(on_bad: str = "error", workers: int = 0, **kind: bool) -> Samples:
 
 def fetch(made: Samples, order: Sequence[int], size: int, **how: int) -> dict[str, torch.Tensor]:
     found = {}
-    for batch in batches(made, np.array(order, np.int64), size, CPU, **how):
+    for batch in Loader(made, CPU).batches(np.array(order, np.int64), size, **how):
         found |= dict(zip(batch.names, batch["degraded"], strict=True))
     return found
 
@@ -104,7 +105,7 @@ def test_skipped_batches_are_those_at_the_front() -> None:
 
 
 def test_a_batch_is_what_the_device_wants() -> None:
-    (batch,) = batches(samples(), np.arange(8), 8, CPU)
+    (batch,) = Loader(samples(), CPU).batches(np.arange(8), 8)
     assert batch["clean"].shape == (8, 3, 8, 8)
     assert batch["clean"].is_contiguous(memory_format=torch.channels_last)
     assert batch["clean"][2, 0, 0, 0] == pytest.approx(50 / 255)
@@ -123,7 +124,7 @@ def test_masks_of_several_degradations_are_joined() -> None:
 def test_an_unreadable_image_stops_or_is_named_and_left_out() -> None:
     with pytest.raises(DataError, match=r'square-3.png: cut off \(data.on_bad = "skip"'):
         fetch(samples(broken=True), range(8), 4)
-    found = list(batches(samples("skip", broken=True), np.arange(8), 4, CPU))
+    found = list(Loader(samples("skip", broken=True), CPU).batches(np.arange(8), 4))
     assert [batch.size for batch in found] == [3, 4]
     assert found[0].bad == [("square-3.png", "square-3.png: cut off")]
 
@@ -175,7 +176,7 @@ def test_whatever_happens_to_a_loading_process_the_image_is_named(
     said: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(data, "WORKER_TIMEOUT_S", 3)
+    monkeypatch.setattr(loading_processes, "WORKER_TIMEOUT_S", 3)
     # How long it waits for processes that are no longer wanted.
     monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.3)
     subset = Subset(Troubled(trouble), np.arange(8, dtype=np.int64), workers=2)

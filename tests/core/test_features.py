@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from frx import experiment
-from frx.data import batches
 from frx.errors import RecipeError
 from frx.recipe import Recipe, load
 from frx.run import Run
@@ -61,7 +60,7 @@ def begun(recipe: Recipe, folder: Path) -> tuple[Run, Any]:
     run = experiment.open_run(recipe, folder, CPU)
     run.begin_stage()
     indices = run.sets["train"].indices
-    return run, next(batches(run.samples("train"), indices, 4, CPU, epoch=0))
+    return run, next(run.loader("train").batches(indices, 4, epoch=0))
 
 
 def test_feature_matching_is_logged_trained_on_and_no_part_of_validation(

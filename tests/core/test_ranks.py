@@ -114,7 +114,7 @@ import torch
 
 from frx import experiment, ranks
 from frx.cores import cores
-from frx.data import Batch
+from frx.loader import Batch
 from frx.errors import DivergedError
 from frx.interruption import Interrupted
 from frx.recipe import load

@@ -20,9 +20,9 @@ import torch
 from zoo import REFUSED, png_header
 
 from frx import experiment, files, images
-from frx.data import Batch
 from frx.datasets.synthetic_faces import SyntheticFaces
 from frx.errors import DataError, FrxError, RecipeError
+from frx.loader import Batch
 from frx.model_folder import Restorer
 from frx.recipe import load
 from frx.registry import find

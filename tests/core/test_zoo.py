@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from zoo import PNG, Member, fill
 
 from frx import experiment, images
-from frx.data import Samples, batches, open_whole
+from frx.data import Samples, open_whole
 from frx.datasets.folder import Folder
 from frx.errors import DataError
+from frx.loader import Loader
 from frx.model_folder import Restorer
 from frx.precision import Precision
 from frx.recipe import Recipe, load
@@ -151,7 +152,7 @@ def test_where_none_is_to_be_left_out_each_ends_the_run_by_name(
     subset = open_whole(recipe.data, lambda use: use.build())
     for index in range(len(subset)):
         name = subset.dataset.name(index)
-        fetched = batches(Samples(subset, 1, []), np.array([index]), 1, CPU, epoch=0)
+        fetched = Loader(Samples(subset, 1, []), CPU).batches(np.array([index]), 1, epoch=0)
         if zoo[name].pixels is None:
             with pytest.raises(DataError, match=r'data\.on_bad = "skip" leaves it out') as caught:
                 next(fetched)

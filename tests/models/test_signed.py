@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from frx.data import to_device
 from frx.grids import to_pixels
+from frx.loader import to_device
 from frx_models.signed import from_signed, to_signed
 
 EVERY_LEVEL = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)

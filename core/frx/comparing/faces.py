@@ -12,11 +12,12 @@ from attrs import evolve, frozen
 from frx import encoding, images
 from frx.comparing.comparison import Column, Comparison
 from frx.comparing.scored import INPUT
-from frx.data import Batch, Samples, batches, open_sets
+from frx.data import Samples, open_sets
 from frx.errors import DataError
 from frx.grids import to_pixels
 from frx.images import Picture, shown
 from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
+from frx.loader import Batch, Loader
 from frx.model_folder import Restorer
 from frx.pages import embedded
 from frx.recipe import Recipe, load
@@ -208,7 +209,7 @@ def _damaged(
             raise DataError(f"{shown(name)} is no longer in the set {comparison.set}")
     samples = Samples(subset, recipe.seed, [use.build() for use in recipe.degradations])
     indices = np.array([numbers[name] for name in names], np.int64)
-    found = {batch.names[0]: batch for batch in batches(samples, indices, 1, device)}
+    found = {batch.names[0]: batch for batch in Loader(samples, device).batches(indices, 1)}
     _require_as_scored(comparison, recipe, found, device)
     return found
 

@@ -10,7 +10,6 @@ from attrs import define
 
 from frx import images
 from frx.blind import composited
-from frx.data import batches
 from frx.grids import columns, comparison
 from frx.run import Run
 from frx.specs import hookimpl
@@ -37,7 +36,7 @@ class Samples:
         module = run.networks["model"].module.eval()
         first = run.sets["val"].indices[: self.count]
         rows = []
-        for batch in batches(run.samples("val"), first, 1, run.device):
+        for batch in run.loader("val").batches(first, 1):
             if batch.size:
                 outputs = composited(run.forward("model", batch), batch["degraded"])
                 rows.append(columns(batch, outputs))

@@ -11,7 +11,7 @@ from attrs import define, field
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frx.data import to_device
+from frx.loader import to_device
 from frx.memory import is_out_of_memory
 from frx.model_folder import Restorer
 from frx.restoring.crops import Crop, Values

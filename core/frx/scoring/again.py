@@ -12,10 +12,11 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from frx import files, images
-from frx.data import Batch, Samples, Subset, open_sets, open_whole
+from frx.data import Samples, Subset, open_sets, open_whole
 from frx.errors import RecipeError
 from frx.grids import to_pixels
 from frx.lifecycle import build_hooks, dataset_maker, plugin_manager
+from frx.loader import Batch
 from frx.model_folder import Restorer
 from frx.recipe import Data, Recipe
 from frx.registry import nearest

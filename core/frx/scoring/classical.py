@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frx.build import call, needs
-from frx.data import Batch, to_device
 from frx.errors import RecipeError
 from frx.grids import to_pixels
+from frx.loader import Batch, to_device
 from frx.parallel import on_all_cores
 from frx.recipe import Compared
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from frx import files, images, plots
 from frx.blind import THRESHOLDS, found_mask
-from frx.data import Batch, Samples, Subset, batches
+from frx.data import Samples, Subset
 from frx.grids import columns, comparison
+from frx.loader import Batch, Loader
 from frx.progress import Progress
 from frx.scoring.classical import NamedBaseline
 from frx.scoring.scores import NamedMetric, SetScores, candidates
@@ -46,7 +47,7 @@ def score(
     indices = samples.subset.indices
     size = BATCH if samples.subset.same_size else 1
     with Progress(f"scoring {label}", len(indices)) as progress:
-        for batch in batches(samples, indices, size, device):
+        for batch in Loader(samples, device).batches(indices, size):
             scores.bad |= dict(batch.bad)
             progress.advance(batch.size + len(batch.bad))
             if not batch.size:

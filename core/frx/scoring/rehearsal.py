@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from attrs import evolve
 
-from frx.data import Batch, Samples, batches, first_readable
+from frx.data import Samples, first_readable
 from frx.errors import DataError, RecipeError
+from frx.loader import Batch, Loader
 from frx.scoring.classical import NamedBaseline
 from frx.scoring.scores import NamedMetric, SetScores
 
@@ -46,7 +47,7 @@ def rehearse(
 def _first(samples: Samples, device: torch.device) -> Batch | None:
     """The first picture that can be read; a process to load it would be one too many."""
     alone = evolve(samples, subset=evolve(samples.subset, workers=0))
-    every = batches(alone, samples.subset.indices, 1, device)
+    every = Loader(alone, device).batches(samples.subset.indices, 1)
     return next((batch for batch in every if batch.size), None)
 
 

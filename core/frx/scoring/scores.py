@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from frx.blind import finds_damage
 from frx.build import Use, call, wants
-from frx.data import Batch
 from frx.errors import RecipeError
+from frx.loader import Batch
 from frx.specs import Tally
 
 REGIONS = ("whole", "damaged", "undamaged")

@@ -12,7 +12,6 @@ from attrs import define
 from torch import Tensor, nn
 
 from frx import images
-from frx.data import batches
 from frx.grids import comparison
 from frx.run import Run
 from frx.specs import hookimpl
@@ -43,7 +42,7 @@ class SuppressionMaps:
         module.eval()
         seen, heard = [], []
         first = run.sets["val"].indices[: self.count]
-        for batch in batches(run.samples("val"), first, 1, run.device):
+        for batch in run.loader("val").batches(first, 1):
             for picture in (batch["clean"], batch["degraded"]) if batch.size else ():
                 with neighbours_heard(module) as maps:
                     run.forward("model", {**batch, "degraded": picture})
