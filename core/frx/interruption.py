@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from types import FrameType
@@ -55,21 +55,24 @@ def listening(noted: Interruption) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def leave_signals_to_parent() -> None:
+def leave_signals_to_parent(ending: Callable[[], bool] = lambda: False) -> None:
     """In a process that works for another: outlive what that one is told, and end when it does.
 
     Ctrl-C, a closed terminal and many a service manager signal them all, and the other one still
-    wants its batch. A second SIGTERM is from it, and means this process alone.
+    wants its batch. A second SIGTERM is from it, and means this process alone; so is the first, if
+    the other one is `ending` itself.
     """
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        if ending():
+            os._exit(1)
+        signal.signal(number, signal.SIG_DFL)
+
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _only_once)
+    signal.signal(signal.SIGTERM, heard)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _only_once(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
 
 
 def _end_with_parent() -> None:

@@ -7,11 +7,14 @@ import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing.sharedctypes import RawValue
+from multiprocessing.util import Finalize
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from attrs import define
+from attrs import Factory, define
 
 from frx.cores import cores
 from frx.errors import ResourceError
@@ -39,17 +42,6 @@ def worker_count(setting: int | Literal["auto"], device: device) -> int:
     if setting != "auto":
         return setting
     return min(MOST_WORKERS, cores() - 1) if device.type == "cuda" else 0
-
-
-def begin(_worker: int) -> None:
-    """Live no longer than the process that trains; leave signals to it."""
-    leave_signals_to_parent()
-
-
-def begin_beside_cpu(worker: int) -> None:
-    """As `begin`, where training needs the processor itself."""
-    begin(worker)
-    give_way()
 
 
 def give_way() -> None:
@@ -89,6 +81,7 @@ class Processes:
         from torch.utils.data import DataLoader
 
         wanted: list[Wanted] = []
+        first = _First(gives_way=device.type == "cpu")  # where training needs the processor itself
         with _as_was_asked_for():
             loader: DataLoader[Any] = DataLoader(
                 fetch,
@@ -98,7 +91,7 @@ class Processes:
                 collate_fn=_as_it_is,
                 generator=torch.Generator(),  # else it would draw from the model's own
                 timeout=WORKER_TIMEOUT_S if count else 0,
-                worker_init_fn=begin_beside_cpu if device.type == "cpu" else begin,
+                worker_init_fn=first,
                 pin_memory=device.type == "cuda",
             )
             try:
@@ -108,7 +101,9 @@ class Processes:
                     f"a process that loads data cannot be begun ({error.strerror or error}); "
                     "data.workers = 0 loads without"
                 ) from error
-        return cls(count, loader, wanted, fetch.samples.subset.dataset, whereabouts)
+        begun = cls(count, loader, wanted, fetch.samples.subset.dataset, whereabouts)
+        Finalize(begun, first.end, exitpriority=0)
+        return begun
 
     def fetched(self, wanted: list[Wanted]) -> Iterator[Any]:
         """What is made for each batch, in this order.
@@ -133,6 +128,25 @@ class Processes:
                 f"a process that loads data died or hangs{at} ({reason}); data.workers = 0 loads "
                 "without"
             ) from error
+
+
+@define(eq=False)
+class _First:
+    """What a process does first: leave signals to the one that trains, and the processor, if asked.
+
+    Once they are to `end`, one word is enough: torch, and Python when it ends, say no second one.
+    """
+
+    gives_way: bool
+    _is_ending: Any = Factory(partial(RawValue, "b"))
+
+    def __call__(self, _worker: int) -> None:
+        leave_signals_to_parent(lambda: bool(self._is_ending.value))
+        if self.gives_way:
+            give_way()
+
+    def end(self) -> None:
+        self._is_ending.value = 1
 
 
 @contextmanager

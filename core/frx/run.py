@@ -287,17 +287,19 @@ def train(run: Run) -> None:
     run.hook.frx_run_start(run=run)
     if not run.networks:
         run.begin_stage()
-    while True:
-        _train_stage(run)
-        if run.position.stage + 1 == len(run.recipe.stages):
-            break
-        start_from_best = run.recipe.stages[run.position.stage + 1].start_from == "best"
-        if start_from_best and run.best_weights is not None:
-            load_weights(run.model, run.best_weights)
-        run.position = Position(run.position.stage + 1, step=run.position.step)
-        run.begin_stage()
-    run.hook.frx_run_end(run=run)
-    run.drop_loaders()
+    try:
+        while True:
+            _train_stage(run)
+            if run.position.stage + 1 == len(run.recipe.stages):
+                break
+            start_from_best = run.recipe.stages[run.position.stage + 1].start_from == "best"
+            if start_from_best and run.best_weights is not None:
+                load_weights(run.model, run.best_weights)
+            run.position = Position(run.position.stage + 1, step=run.position.step)
+            run.begin_stage()
+        run.hook.frx_run_end(run=run)
+    finally:
+        run.drop_loaders()
 
 
 def _train_stage(run: Run) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -48,7 +51,8 @@ def new_children() -> Iterator[Callable[[], set[int]]]:
     before = children()
     yield lambda: children() - before
     gc.collect()  # a caught error keeps what it went through
-    assert not children() - before
+    _, left = psutil.wait_procs(map(psutil.Process, children() - before), timeout=20)
+    assert not left
 
 
 def test_epochs_share_processes_which_end_with_the_loader(
@@ -108,3 +112,17 @@ def test_one_that_is_killed_while_it_has_nothing_to_do_is_noticed(
         damaged(validating, None)
     # No sample is to blame: it had none.
     assert str(caught.value).startswith("a process that loads data died or hangs (DataLoader")
+
+
+LEFT_OPEN = """
+import torch
+from test_loader import EVERY, loader
+helped = loader(1)
+for batch in helped.batches(EVERY, 2, epoch=0):
+    pass
+"""
+
+
+def test_python_ends_while_a_loader_is_open() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run([sys.executable, "-c", LEFT_OPEN], env=environment, timeout=120, check=True)
