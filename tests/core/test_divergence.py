@@ -18,6 +18,7 @@ from safetensors import safe_open
 from frx import experiment, images
 from frx.checkpoint import Checkpoints
 from frx.errors import DivergedError
+from frx.loader import Loader
 from frx.recipe import Recipe, load
 from frx.run import Run
 from frx.specs import hookimpl
@@ -225,17 +226,17 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
 @pytest.fixture
 def third_batch_is_spoilt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every epoch: its pictures are no numbers, and so are running statistics of them."""
-    from frx import run
 
-    batches = run.batches
+    batches = Loader.batches
 
-    def spoilt(*given: Any, **more: Any) -> Any:
-        for number, batch in enumerate(batches(*given, **more), start=more["skip"] + 1):
-            if number == 3:
+    def spoilt(*given: Any, skip: int = 0, epoch: int | None = None, **more: Any) -> Any:
+        made = batches(*given, skip=skip, epoch=epoch, **more)
+        for number, batch in enumerate(made, start=skip + 1):
+            if number == 3 and epoch is not None:
                 batch["degraded"].fill_(math.nan)
             yield batch
 
-    monkeypatch.setattr(run, "batches", spoilt)
+    monkeypatch.setattr(Loader, "batches", spoilt)
 
 
 @pytest.mark.usefixtures("third_batch_is_spoilt")
